@@ -1,0 +1,131 @@
+//! Reading a config folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use databridge_model::{Name, SystemName};
+use serde::de::DeserializeOwned;
+
+use crate::{Collection, Finding, Route, SideRef, SystemFile, check};
+
+/// The config folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file or folder cannot be read.
+    #[error("{path}: cannot be read: {source}. DATABRIDGE_CONFIG names the folder (default: config).", path = path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Files say what cannot be.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Wrong(Vec<Finding>),
+    /// There is no file for a system.
+    #[error("{folder}/systems/{system}.toml is missing", folder = folder.display())]
+    NoSystem {
+        /// The config folder.
+        folder: PathBuf,
+        /// The system.
+        system: SystemName,
+    },
+}
+
+/// A config folder, read and checked.
+#[derive(Clone, Debug)]
+pub struct ConfigFolder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The systems by name.
+    pub systems: BTreeMap<SystemName, SystemFile>,
+    /// The routes by name.
+    pub routes: BTreeMap<Name, Route>,
+}
+
+impl ConfigFolder {
+    /// Reads `systems/*.toml` and `routes/*.toml` and checks that they fit together.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let mut findings = Vec::new();
+        let mut systems = BTreeMap::new();
+        for (file, text) in toml_files(&path.join("systems"))? {
+            match parse::<SystemFile>(&file, &text) {
+                Ok(system) if named_after(&file, &system.system) => {
+                    systems.insert(system.system.clone(), system);
+                }
+                Ok(system) => findings.push(Finding::misnamed(&file, &text, "system", &system.system)),
+                Err(finding) => findings.push(finding),
+            }
+        }
+        let mut routes = BTreeMap::new();
+        for (file, text) in toml_files(&path.join("routes"))? {
+            match parse::<Route>(&file, &text) {
+                Ok(route) if named_after(&file, &route.route) => {
+                    findings.extend(check(&file, &text, &route, &systems));
+                    routes.insert(route.route.clone(), route);
+                }
+                Ok(route) => findings.push(Finding::misnamed(&file, &text, "route", &route.route)),
+                Err(finding) => findings.push(finding),
+            }
+        }
+        if findings.is_empty() {
+            Ok(Self { path: path.to_owned(), systems, routes })
+        } else {
+            Err(ConfigError::Wrong(findings))
+        }
+    }
+
+    /// The file of a system.
+    pub fn system(&self, name: &SystemName) -> Result<&SystemFile, ConfigError> {
+        self.systems
+            .get(name)
+            .ok_or_else(|| ConfigError::NoSystem { folder: self.path.clone(), system: name.clone() })
+    }
+
+    /// What a system file says of a collection.
+    pub fn collection(&self, side: &SideRef) -> Option<&Collection> {
+        self.systems.get(&side.system)?.collections.get(&side.collection)
+    }
+
+    /// The bridge's own part of a system file.
+    pub fn bridge_part<T: DeserializeOwned>(&self, name: &SystemName) -> Result<T, ConfigError> {
+        let system = self.system(name)?;
+        serde_path_to_error::deserialize(system.bridge.clone()).map_err(|error| {
+            let file = self.path.join("systems").join(format!("{name}.toml"));
+            let (at, why) = (error.path().to_string(), error.inner().message().to_owned());
+            ConfigError::Wrong(vec![Finding {
+                file,
+                line: None,
+                problem: format!("[bridge] {at}: {why}"),
+                mend: String::new(),
+            }])
+        })
+    }
+}
+
+fn named_after(file: &Path, name: &Name) -> bool {
+    file.file_stem().is_some_and(|stem| stem == name.as_str())
+}
+
+fn toml_files(folder: &Path) -> Result<Vec<(PathBuf, String)>, ConfigError> {
+    let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|e| unreadable(folder, e))? {
+        let path = entry.map_err(|e| unreadable(folder, e))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?;
+            files.push((path, text));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Finding> {
+    toml::from_str(text).map_err(|error| {
+        let line =
+            error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+        Finding { file: file.to_owned(), line, problem: error.message().to_owned(), mend: String::new() }
+    })
+}

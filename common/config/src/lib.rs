@@ -1,0 +1,20 @@
+//! The config folder and the environment.
+//!
+//! `systems/<system>.toml` says what collections a system has and of what types their fields are; the rest of it
+//! belongs to the bridge. `routes/<route>.toml` says how collections of two systems belong together. Secrets and
+//! addresses come from the environment, one flat struct a concern ([`env`]).
+
+mod check;
+mod convert;
+pub mod env;
+mod folder;
+mod route;
+mod system;
+
+pub use check::{Finding, check};
+pub use convert::Converter;
+pub use folder::{ConfigError, ConfigFolder};
+pub use route::{
+    CreateRule, Direction, EmptyRule, FieldRule, LengthRule, Route, RouteKind, Side, SideRef, SideRule,
+};
+pub use system::{Collection, FieldDecl, SystemFile};

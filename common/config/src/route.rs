@@ -1,0 +1,218 @@
+//! Route files.
+
+use std::fmt;
+
+use databridge_model::{CollectionName, Name, SystemName};
+use serde::Deserialize;
+
+use crate::Converter;
+
+/// `config/routes/<route>.toml`: how a collection of one system and a collection of another belong together.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The route's name; the file is named after it. It is part of the names of its links, so it stays.
+    pub route: Name,
+    /// Which kind of route.
+    pub kind: RouteKind,
+    /// One side.
+    pub left: SideRule,
+    /// The other side.
+    pub right: SideRule,
+    /// The fields that are kept in step.
+    pub fields: Vec<FieldRule>,
+    /// What else a created record gets.
+    #[serde(default)]
+    pub create: Vec<CreateRule>,
+}
+
+/// The kinds of route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteKind {
+    /// A record and a record.
+    Mirror,
+}
+
+/// A side of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The left side.
+    Left,
+    /// The right side.
+    Right,
+}
+
+impl Side {
+    /// Both sides.
+    pub const BOTH: [Self; 2] = [Self::Left, Self::Right];
+
+    /// The other side.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+}
+
+/// A collection of a system, as `gis.active_litigations`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SideRef {
+    /// The system.
+    pub system: SystemName,
+    /// The collection.
+    pub collection: CollectionName,
+}
+
+impl fmt::Display for SideRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.system, self.collection)
+    }
+}
+
+impl TryFrom<String> for SideRef {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let (system, collection) =
+            text.split_once('.').ok_or_else(|| format!("`{text}` is not <system>.<collection>"))?;
+        Ok(Self {
+            system: system.parse().map_err(|e: databridge_model::NameError| e.to_string())?,
+            collection: collection.parse().map_err(|e: databridge_model::NameError| e.to_string())?,
+        })
+    }
+}
+
+/// What a route says of one side.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SideRule {
+    /// The collection.
+    pub collection: SideRef,
+    /// The field that holds the match key.
+    pub key: String,
+    /// Whether a record that only the other side has is made here.
+    #[serde(default)]
+    pub create: bool,
+}
+
+/// Which way a field goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    Both,
+    /// From left to right.
+    ToRight,
+    /// From right to left.
+    ToLeft,
+}
+
+impl Direction {
+    /// Whether values go to this side.
+    pub fn goes_to(self, side: Side) -> bool {
+        match self {
+            Self::Both => true,
+            Self::ToRight => side == Side::Right,
+            Self::ToLeft => side == Side::Left,
+        }
+    }
+}
+
+/// What an emptied field means for the other side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmptyRule {
+    /// It is not carried over: an empty value never beats a full one.
+    #[default]
+    Keeps,
+    /// It empties the other side.
+    Clears,
+}
+
+/// What becomes of a text that is longer than the target takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LengthRule {
+    /// The field waits for a person; the others are written.
+    #[default]
+    Park,
+    /// It is cut to what the target takes. What was cut off never comes back as an edit.
+    Truncate,
+}
+
+/// One field that is kept in step.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldRule {
+    /// The field on the left.
+    pub left: String,
+    /// The field on the right.
+    pub right: String,
+    /// Which way it goes.
+    #[serde(default)]
+    pub direction: Direction,
+    /// Who wins where both sides changed it.
+    #[serde(default = "left_wins")]
+    pub wins: Side,
+    /// How a value of the left becomes one of the right; the way back is its inverse.
+    #[serde(default)]
+    pub convert: Converter,
+    /// What an emptied field means.
+    #[serde(default)]
+    pub empty: EmptyRule,
+    /// What becomes of a text that is too long.
+    #[serde(default)]
+    pub too_long: LengthRule,
+}
+
+fn left_wins() -> Side {
+    Side::Left
+}
+
+impl FieldRule {
+    /// The field's name on a side.
+    pub fn on(&self, side: Side) -> &str {
+        match side {
+            Side::Left => &self.left,
+            Side::Right => &self.right,
+        }
+    }
+}
+
+/// A field that only a create sets.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRule {
+    /// The side on which the record is made.
+    pub side: Side,
+    /// The field there.
+    pub field: String,
+    /// The other side's field that gives the value.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// The value where that is empty; `{key}` stands for the match key.
+    #[serde(default)]
+    pub otherwise: Option<String>,
+}
+
+impl Route {
+    /// What the route says of a side.
+    pub fn side(&self, side: Side) -> &SideRule {
+        match side {
+            Side::Left => &self.left,
+            Side::Right => &self.right,
+        }
+    }
+
+    /// The side that is this collection.
+    pub fn side_of(&self, system: &SystemName, collection: &CollectionName) -> Option<Side> {
+        Side::BOTH.into_iter().find(|side| {
+            let reference = &self.side(*side).collection;
+            reference.system == *system && reference.collection == *collection
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! Keeping within the limit of a credential.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use databridge_runtime::Clock;
+use tokio::sync::Notify;
+
+/// What the headers of an answer say of the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitReport {
+    /// Calls in a window.
+    pub limit: u32,
+    /// Calls left in this window.
+    pub remaining: u32,
+    /// When the window ends, by the system's clock.
+    pub resets_at: DateTime<Utc>,
+    /// The system's clock when it answered.
+    pub server_time: DateTime<Utc>,
+}
+
+/// Lets a call pass only when the credential's limit allows it. Clones are one gate.
+///
+/// It starts with one call at a time until the first report is in. Windows may be fixed or sliding: what counts is
+/// what the last answer left, less what is under way.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Calls that may still start; `None` until a report came.
+    left: Option<u32>,
+    /// When the window ends, by our clock.
+    resets_at: Option<DateTime<Utc>>,
+    /// No call before this, by our clock (Retry-After).
+    closed_until: Option<DateTime<Utc>>,
+    limit: u32,
+    under_way: u32,
+}
+
+/// The right to one call. Dropping it without a report gives nothing back: the call may have counted.
+#[derive(Debug)]
+pub struct Pass {
+    gate: Gate,
+}
+
+impl Gate {
+    /// A gate that knows nothing yet.
+    pub fn new(clock: Clock) -> Self {
+        Self { shared: Arc::new(Shared { clock, state: Mutex::default(), changed: Notify::new() }) }
+    }
+
+    /// Waits until a call may be made.
+    pub async fn pass(&self) -> Pass {
+        loop {
+            let changed = self.shared.changed.notified();
+            let wait = match self.try_pass() {
+                Ok(pass) => return pass,
+                Err(wait) => wait,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = changed => {}
+            }
+        }
+    }
+
+    /// The right to a call now, or how long to wait before asking again.
+    pub fn try_pass(&self) -> Result<Pass, Duration> {
+        let now = self.shared.clock.now();
+        let mut state = self.state();
+        if let Some(until) = state.closed_until {
+            if now < until {
+                return Err(wait(now, until));
+            }
+            state.closed_until = None;
+        }
+        if state.resets_at.is_some_and(|at| now >= at) {
+            // The window is over; the next answer tells how the new one stands.
+            state.left = Some(state.limit.saturating_sub(state.under_way));
+            state.resets_at = None;
+        }
+        match state.left {
+            None if state.under_way > 0 => return Err(Duration::from_secs(1)),
+            Some(0) => {
+                return Err(state.resets_at.map_or(Duration::from_secs(1), |at| wait(now, at)));
+            }
+            Some(left) => state.left = Some(left - 1),
+            None => {}
+        }
+        state.under_way += 1;
+        Ok(Pass { gate: self.clone() })
+    }
+
+    /// How many calls may start now.
+    pub fn free(&self) -> u32 {
+        let now = self.shared.clock.now();
+        let state = self.state();
+        if state.closed_until.is_some_and(|until| now < until) {
+            0
+        } else if state.resets_at.is_some_and(|at| now >= at) {
+            state.limit
+        } else {
+            state.left.unwrap_or_else(|| u32::from(state.under_way == 0))
+        }
+    }
+
+    /// How long until a call may start; zero if one may start now.
+    pub fn wait(&self) -> Duration {
+        let now = self.shared.clock.now();
+        let state = self.state();
+        let closed = state.closed_until.filter(|until| now < *until);
+        let window = state.resets_at.filter(|at| state.left == Some(0) && now < *at);
+        closed.max(window).map_or(Duration::ZERO, |until| wait(now, until))
+    }
+
+    /// Takes in what an answer says of the limit.
+    pub fn report(&self, report: LimitReport) {
+        let now = self.shared.clock.now();
+        let mut state = self.state();
+        state.limit = report.limit;
+        // Calls under way may be counted in `remaining` or not; believing that they are not is safe.
+        let others = state.under_way.saturating_sub(1);
+        state.left = Some(report.remaining.saturating_sub(others));
+        let until_reset = (report.resets_at - report.server_time).max(TimeDelta::zero());
+        // A second more: the header's resolution is a second.
+        state.resets_at = Some(now + until_reset + TimeDelta::seconds(1));
+        drop(state);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// The system refused for the limit: nothing passes for so long.
+    pub fn close_for(&self, duration: Duration) {
+        let until = self.shared.clock.now() + TimeDelta::from_std(duration).unwrap_or(TimeDelta::hours(1));
+        let mut state = self.state();
+        state.closed_until = state.closed_until.max(Some(until));
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut state = self.gate.state();
+        state.under_way = state.under_way.saturating_sub(1);
+        drop(state);
+        self.gate.shared.changed.notify_waiters();
+    }
+}
+
+fn wait(now: DateTime<Utc>, until: DateTime<Utc>) -> Duration {
+    (until - now).to_std().unwrap_or_default().clamp(Duration::from_millis(1), Duration::from_secs(3600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(clock: &Clock, remaining: u32, seconds: i64) -> LimitReport {
+        let now = clock.now();
+        LimitReport { limit: 50, remaining, resets_at: now + TimeDelta::seconds(seconds), server_time: now }
+    }
+
+    #[test]
+    fn before_the_first_report_one_call_goes_alone() {
+        let gate = Gate::new(Clock::system());
+        let first = gate.try_pass().unwrap();
+        assert!(gate.try_pass().is_err());
+        drop(first);
+        assert!(gate.try_pass().is_ok());
+    }
+
+    #[test]
+    fn when_nothing_remains_nothing_passes_until_the_window_ends() {
+        let clock = Clock::system();
+        let gate = Gate::new(clock.clone());
+        gate.report(report(&clock, 1, 30));
+        drop(gate.try_pass().unwrap());
+        assert!(gate.try_pass().unwrap_err() > Duration::from_secs(25));
+        clock.advance(TimeDelta::seconds(32));
+        assert!(gate.try_pass().is_ok());
+    }
+
+    #[test]
+    fn calls_under_way_are_kept_back_from_what_remains() {
+        let clock = Clock::system();
+        let gate = Gate::new(clock.clone());
+        gate.report(report(&clock, 50, 30));
+        let passes: Vec<_> = (0..3).map(|_| gate.try_pass().unwrap()).collect();
+        gate.report(report(&clock, 3, 30));
+        assert_eq!(gate.free(), 1, "two of the three that remain may be taken by the calls under way");
+        drop(passes);
+    }
+
+    #[test]
+    fn a_refusal_closes_the_gate_for_as_long_as_the_system_says() {
+        let clock = Clock::system();
+        let gate = Gate::new(clock.clone());
+        gate.close_for(Duration::from_secs(40));
+        assert_eq!(gate.free(), 0);
+        clock.advance(TimeDelta::seconds(41));
+        assert!(gate.try_pass().is_ok());
+    }
+}

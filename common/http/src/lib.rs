@@ -1,0 +1,11 @@
+//! Speaking HTTP to outside systems: one way to make clients, to class what went wrong, and to keep within limits.
+
+mod answer;
+mod client;
+mod gate;
+mod retry;
+
+pub use answer::{Answer, CallError, ErrorClass};
+pub use client::{ClientError, client, install_tls};
+pub use gate::{Gate, LimitReport};
+pub use retry::{RetryPolicy, with_retries};

@@ -1,0 +1,23 @@
+//! The words of Data Bridge as types: values, records, keys, and the durable messages that the services exchange.
+//!
+//! Nothing here talks to anything. Bodies are JSON; their JSON Schemas are made by [`schema::all`] and kept in
+//! `docs/schemas`. Subjects and the encoding of keys are in [`subject`].
+
+mod key;
+mod message;
+mod name;
+mod push_id;
+pub mod schema;
+pub mod subject;
+mod value;
+
+pub use key::{Key, KeyToken};
+pub use message::{BodyError, RunId};
+pub use message::{
+    Conflict, DeadAttempt, DeadLetter, Failure, FailureClass, Listed, Mode, Op, Outcome, OutcomeResult,
+    Parked, PullResult, PushRequest, ReadAfter, RunEvent, RunSummary, SyncRequest, Target, TokenReply,
+    TokenRequest, WouldPush, decode,
+};
+pub use name::{CollectionName, Name, NameError, SystemName};
+pub use push_id::PushId;
+pub use value::{FieldType, Fields, Point, Value, ValueError};
