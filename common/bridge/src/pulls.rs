@@ -1,0 +1,423 @@
+//! Answering sync requests: pages of records into PULL, each with its cursor.
+
+use std::sync::Arc;
+
+use databridge_broker::{
+    BatchError, Broker, Cursor, CursorStore, Envelope, Handler, Inbox, Job, PublishError, TopologyError,
+    Verdict, Worker, consumers,
+};
+use databridge_http::{CallError, ErrorClass};
+use databridge_model::subject::{self, CursorLane};
+use databridge_model::{
+    CollectionName, DeadLetter, Failure, FailureClass, KeyToken, Listed, Mode, Parked, PullResult, ReadAfter,
+    RunId, SyncRequest,
+};
+use databridge_runtime::CancellationToken;
+
+use crate::{Next, OutsideSystem, Page, Shown, Span, Start};
+
+/// Answers a system's sync requests.
+#[derive(Debug)]
+pub struct Pulls<S> {
+    broker: Broker,
+    system: Arc<S>,
+}
+
+/// The most records asked of a system at once: a batch of JetStream takes 1,000 messages, one is the cursor.
+const LARGEST_PAGE: usize = 999;
+
+impl<S: OutsideSystem> Pulls<S> {
+    /// Over this connection, for this system.
+    pub fn new(broker: Broker, system: Arc<S>) -> Self {
+        Self { broker, system }
+    }
+
+    /// Works until told to stop.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), TopologyError> {
+        let inbox = Inbox::open(&self.broker, consumers::sync_of(self.system.name())).await?;
+        Worker::new(inbox, Arc::new(self)).taking(8, 8).run(stop).await;
+        Ok(())
+    }
+
+    async fn answer(&self, job: &Job) -> Result<(), Trouble> {
+        let request: SyncRequest =
+            job.read("a sync request").map_err(|error| Trouble::Never(error.to_string()))?;
+        for collection in self.collections_of(job.subject())? {
+            let part = Part {
+                pulls: self,
+                request: &request,
+                sequence: job.sequence(),
+                run: request.within.unwrap_or(RunId(job.sequence())),
+                collection,
+            };
+            part.answer().await?;
+        }
+        Ok(())
+    }
+
+    /// The collections that a request's subject names: one, or all.
+    fn collections_of(&self, subject: &str) -> Result<Vec<CollectionName>, Trouble> {
+        let all = self.system.collections();
+        let Some(name) = subject.split('.').nth(3) else { return Ok(all) };
+        match all.iter().find(|collection| collection.as_str() == name) {
+            Some(collection) => Ok(vec![collection.clone()]),
+            None => {
+                let known = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let system = self.system.name();
+                Err(Trouble::Never(format!("{system} has no collection `{name}`; it has: {known}")))
+            }
+        }
+    }
+}
+
+impl<S: OutsideSystem> Handler for Pulls<S> {
+    fn stage(&self) -> &'static str {
+        "sync"
+    }
+
+    fn lane(&self, _job: &Job) -> String {
+        // One listing at a time: two of a collection would fight over its cursor.
+        "listings".to_owned()
+    }
+
+    async fn handle(&self, job: &Job) -> Verdict {
+        match self.answer(job).await {
+            Ok(()) => Verdict::Done,
+            Err(Trouble::Never(error)) => Verdict::Dead(error),
+            Err(Trouble::Again(error)) => Verdict::Retry(error),
+        }
+    }
+}
+
+/// Why a request is not answered.
+enum Trouble {
+    /// It can never be.
+    Never(String),
+    /// Not at the moment.
+    Again(String),
+}
+
+impl From<PublishError> for Trouble {
+    fn from(error: PublishError) -> Self {
+        Self::Again(error.to_string())
+    }
+}
+
+impl From<BatchError> for Trouble {
+    fn from(error: BatchError) -> Self {
+        Self::Again(error.to_string())
+    }
+}
+
+/// One collection's part of a request.
+struct Part<'a, S> {
+    pulls: &'a Pulls<S>,
+    request: &'a SyncRequest,
+    sequence: u64,
+    run: RunId,
+    collection: CollectionName,
+}
+
+/// What a part came to.
+#[derive(Default)]
+struct Tally {
+    records: u64,
+    pull_last: u64,
+}
+
+impl<S: OutsideSystem> Part<'_, S> {
+    async fn answer(&self) -> Result<(), Trouble> {
+        let whole = self.request.mode != Mode::Incremental && self.request.max_records.is_none();
+        let moves_a_cursor =
+            self.request.since.is_none() && self.request.ids.is_empty() && !self.request.dry_run;
+        let mut tally = Tally::default();
+        let listed = if !self.request.ids.is_empty() {
+            self.by_ids(&mut tally).await?
+        } else if moves_a_cursor {
+            self.with_cursor(&mut tally).await?
+        } else {
+            self.without_cursor(&mut tally).await?
+        };
+        let error = listed.err();
+        let event = Listed {
+            system: self.pulls.system.name().clone(),
+            collection: self.collection.clone(),
+            request: self.sequence,
+            complete: error.is_none(),
+            whole: whole && error.is_none() && self.request.ids.is_empty(),
+            records: tally.records,
+            pull_last: tally.pull_last,
+            error: error.map(|error| failure_of(&error)),
+        };
+        fail::fail_point!("pull.before-listed");
+        let envelope = Envelope::of_run(Some(self.run))
+            .with_id(format!("listed-{}-{}-{}", self.sequence, event.system, event.collection));
+        self.pulls.broker.publish(subject::run(self.run, "listed"), &event, &envelope).await?;
+        Ok(())
+    }
+
+    fn span(&self) -> Span {
+        match self.request.mode {
+            Mode::Incremental => Span::Changed(self.request.since),
+            Mode::Full | Mode::Migrate => Span::Whole,
+        }
+    }
+
+    /// A listing whose pages are committed with a cursor, and which goes on where it broke off.
+    async fn with_cursor(&self, tally: &mut Tally) -> Result<Result<(), CallError>, Trouble> {
+        let lane = if self.request.mode == Mode::Incremental { CursorLane::Live } else { CursorLane::Full };
+        let (broker, system) = (&self.pulls.broker, &self.pulls.system);
+        let (mut store, found) =
+            CursorStore::open::<CursorPlace<S::Place>>(broker, system.name(), &self.collection, lane).await?;
+        let mut cursor = match found {
+            Some(cursor) if cursor.request == self.sequence && cursor.done => {
+                *tally = tally_of(&cursor);
+                return Ok(Ok(()));
+            }
+            Some(cursor) if cursor.request == self.sequence => cursor,
+            found => match self.begin(found.map(|cursor| cursor.place)).await {
+                Ok(place) => {
+                    Cursor { request: self.sequence, done: false, records: 0, pull_last: Some(0), place }
+                }
+                Err(error) => return Ok(Err(error)),
+            },
+        };
+        loop {
+            *tally = tally_of(&cursor);
+            let left = self.left(cursor.records);
+            let CursorPlace::Listing(place) = cursor.place.clone() else {
+                // Nothing changed, or the listing was at its end.
+                cursor.done = true;
+                let resting = cursor.place.clone();
+                store
+                    .commit(Vec::new(), &mut cursor, Some(self.run), |_| resting.clone(), resting.clone())
+                    .await?;
+                break;
+            };
+            let read_after = broker.read_after().await?;
+            let page = match system.page(&self.collection, &place, left.min(LARGEST_PAGE)).await {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            self.tell(&page.notices).await?;
+            let after = match page.next {
+                Next::More(place) => CursorPlace::Listing(place),
+                Next::End(place) => CursorPlace::Resting(place),
+            };
+            let enough = self.left(cursor.records + page.records.len() as u64) == 0;
+            cursor.done = enough || matches!(after, CursorPlace::Resting(_));
+            let results = self.results(&page.records, read_after);
+            let within = |index: usize| {
+                page.records.get(index).map_or_else(
+                    || CursorPlace::Listing(place.clone()),
+                    |record| CursorPlace::Listing(system.place_after(&place, record)),
+                )
+            };
+            fail::fail_point!("pull.before-commit");
+            let too_large = store.commit(results, &mut cursor, Some(self.run), within, after).await?;
+            fail::fail_point!("pull.after-commit");
+            self.bury_too_large(too_large).await?;
+            *tally = tally_of(&cursor);
+            if cursor.done {
+                break;
+            }
+        }
+        if lane == CursorLane::Full && self.request.max_records.is_none() {
+            self.rest_live_cursor(&cursor).await?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Where a new request's listing begins, given where the cursor is.
+    async fn begin(&self, found: Option<CursorPlace<S::Place>>) -> Result<CursorPlace<S::Place>, CallError> {
+        let rested = match (self.request.mode, found) {
+            // An earlier listing broke off, or was bounded by `max_records`: this one goes on there.
+            (Mode::Incremental, Some(CursorPlace::Listing(place))) => return Ok(CursorPlace::Listing(place)),
+            (Mode::Incremental, Some(CursorPlace::Resting(place))) => Some(place),
+            _ => None,
+        };
+        match self.pulls.system.start(&self.collection, &self.span(), rested.as_ref()).await? {
+            Start::Nothing(place) => Ok(CursorPlace::Resting(place)),
+            Start::Listing(place) => Ok(CursorPlace::Listing(place)),
+        }
+    }
+
+    /// After a complete listing the next incremental one starts from it.
+    async fn rest_live_cursor(&self, full: &Cursor<CursorPlace<S::Place>>) -> Result<(), Trouble> {
+        let (mut store, found) = CursorStore::open::<CursorPlace<S::Place>>(
+            &self.pulls.broker,
+            self.pulls.system.name(),
+            &self.collection,
+            CursorLane::Live,
+        )
+        .await?;
+        if found.is_some_and(|live| live.request > self.sequence) {
+            return Ok(());
+        }
+        let mut live = Cursor { records: 0, pull_last: Some(0), ..full.clone() };
+        let place = full.place.clone();
+        match store.commit(Vec::new(), &mut live, Some(self.run), |_| place.clone(), place.clone()).await {
+            Ok(_) | Err(BatchError::Moved) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A listing that moves no cursor, for `since` and `dry_run`.
+    async fn without_cursor(&self, tally: &mut Tally) -> Result<Result<(), CallError>, Trouble> {
+        let system = &self.pulls.system;
+        let live = CursorStore::open::<CursorPlace<S::Place>>(
+            &self.pulls.broker,
+            system.name(),
+            &self.collection,
+            CursorLane::Live,
+        )
+        .await?
+        .1
+        .map(|cursor| cursor.place);
+        let mut place = match self.begin(live).await {
+            Ok(CursorPlace::Listing(place)) => place,
+            Ok(CursorPlace::Resting(_)) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error)),
+        };
+        loop {
+            let read_after = self.pulls.broker.read_after().await?;
+            let most = self.left(tally.records).min(LARGEST_PAGE);
+            let page = match system.page(&self.collection, &place, most).await {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            self.publish_page(&page, read_after, tally).await?;
+            match page.next {
+                Next::More(next) if self.left(tally.records) > 0 => place = next,
+                _ => return Ok(Ok(())),
+            }
+        }
+    }
+
+    async fn by_ids(&self, tally: &mut Tally) -> Result<Result<(), CallError>, Trouble> {
+        for ids in self.request.ids.chunks(200) {
+            let read_after = self.pulls.broker.read_after().await?;
+            match self.pulls.system.by_ids(&self.collection, ids).await {
+                Ok(page) => self.publish_page(&page, read_after, tally).await?,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn publish_page<P>(
+        &self,
+        page: &Page<P>,
+        read_after: ReadAfter,
+        tally: &mut Tally,
+    ) -> Result<(), Trouble> {
+        self.tell(&page.notices).await?;
+        for result in self.results(&page.records, read_after) {
+            let token = KeyToken::of(result.key.as_ref(), &result.id);
+            let subject = subject::pull(&result.system, &result.collection, &token);
+            match self.pulls.broker.publish(subject, &result, &Envelope::of_run(Some(self.run))).await {
+                Ok(sequence) => {
+                    tally.records += 1;
+                    tally.pull_last = sequence;
+                }
+                Err(PublishError::TooLarge { .. }) => self.bury_too_large(vec![result]).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn results(&self, records: &[Shown], read_after: ReadAfter) -> Vec<PullResult> {
+        records
+            .iter()
+            .map(|record| PullResult {
+                system: self.pulls.system.name().clone(),
+                collection: self.collection.clone(),
+                id: record.id.clone(),
+                key: record.key.clone(),
+                parent: None,
+                revision: record.revision,
+                deleted: record.deleted,
+                fields: record.fields.clone(),
+                handle: record.handle.clone(),
+                run: Some(self.run),
+                read_after,
+            })
+            .collect()
+    }
+
+    async fn tell(&self, notices: &[Parked]) -> Result<(), Trouble> {
+        for notice in notices {
+            tracing::warn!(reason = notice.reason, run = %self.run, "Something waits for a person.");
+            let envelope = Envelope::of_run(Some(self.run));
+            self.pulls.broker.publish(subject::run(self.run, "parked"), notice, &envelope).await?;
+        }
+        Ok(())
+    }
+
+    /// A record that is too large for a message is kept as key, sizes and source.
+    async fn bury_too_large(&self, records: Vec<PullResult>) -> Result<(), Trouble> {
+        for record in records {
+            let token = KeyToken::of(record.key.as_ref(), &record.id);
+            let mut sizes: Vec<_> =
+                record.fields.iter().map(|(name, value)| (value.to_plain().len(), name)).collect();
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+            let largest: Vec<_> =
+                sizes.iter().take(5).map(|(bytes, name)| format!("{name}: {bytes} bytes")).collect();
+            let reason = format!(
+                "the record is larger than 512 KiB and cannot be carried; its largest fields: {}. Shorten them in {}",
+                largest.join(", "),
+                record.system
+            );
+            let letter = DeadLetter {
+                subject: subject::pull(&record.system, &record.collection, &token),
+                stream: "PULL".to_owned(),
+                sequence: 0,
+                body: None,
+                body_base64: None,
+                error: reason.clone(),
+                attempts: Vec::new(),
+            };
+            let (system, collection) = (record.system.clone(), record.collection.clone());
+            let subject =
+                subject::dead("pull", Some(system.as_str()), Some(collection.as_str()), Some(token.as_str()));
+            self.pulls.broker.publish(subject, &letter, &Envelope::of_run(Some(self.run))).await?;
+            let notice =
+                Parked { system, collection, id: Some(record.id), key: record.key, field: None, reason };
+            self.tell(std::slice::from_ref(&notice)).await?;
+        }
+        Ok(())
+    }
+
+    /// How many more records the request wants.
+    fn left(&self, records: u64) -> usize {
+        self.request
+            .max_records
+            .map_or(usize::MAX, |most| usize::try_from(most.saturating_sub(records)).unwrap_or(usize::MAX))
+    }
+}
+
+/// A cursor's place: in the middle of a listing, or at rest after one.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CursorPlace<P> {
+    Listing(P),
+    Resting(P),
+}
+
+fn tally_of<P>(cursor: &Cursor<P>) -> Tally {
+    Tally { records: cursor.records, pull_last: cursor.pull_last.unwrap_or_default() }
+}
+
+fn failure_of(error: &CallError) -> Failure {
+    let class = match error.class {
+        ErrorClass::Transient => FailureClass::Transient,
+        ErrorClass::Limited(_) => FailureClass::Limited,
+        ErrorClass::Unauthorised => FailureClass::Unauthorised,
+        ErrorClass::Conflict => FailureClass::Conflict,
+        ErrorClass::Invalid => FailureClass::Invalid,
+        ErrorClass::Gone => FailureClass::Gone,
+        ErrorClass::Unknown => FailureClass::Unknown,
+    };
+    Failure { class, message: error.to_string(), field: None }
+}

@@ -1,0 +1,210 @@
+//! What a bridge knows of its system.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use databridge_http::{CallError, ErrorClass};
+use databridge_model::{
+    CollectionName, Failure, FailureClass, Fields, Key, OutcomeResult, Parked, PushRequest, SystemName,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A record as the system showed it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shown {
+    /// The system's own id.
+    pub id: String,
+    /// The value of the key field.
+    pub key: Option<Key>,
+    /// The system's own edit time in milliseconds since 1970.
+    pub revision: Option<i64>,
+    /// It is not there (any more): the answer to a question by id.
+    pub deleted: bool,
+    /// The values in canonical form. A field that could not be read is absent.
+    pub fields: Fields,
+    /// What the bridge wants back with a push.
+    pub handle: serde_json::Value,
+}
+
+/// What a listing is to cover.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Span {
+    /// What changed since this moment, or since the resting place where there is none.
+    Changed(Option<DateTime<Utc>>),
+    /// Everything.
+    Whole,
+}
+
+/// How a listing begins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Start<P> {
+    /// A cheap look showed that nothing changed; this is the new resting place.
+    Nothing(P),
+    /// The first page is at this place.
+    Listing(P),
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug)]
+pub struct Page<P> {
+    /// The records.
+    pub records: Vec<Shown>,
+    /// What comes after.
+    pub next: Next<P>,
+    /// What a person should know: a field that the system no longer has, a record that cannot be read.
+    pub notices: Vec<Parked>,
+}
+
+/// What comes after a page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next<P> {
+    /// Another page, at this place.
+    More(P),
+    /// Nothing; this is the resting place from which the next incremental listing starts.
+    End(P),
+}
+
+/// One push to be done.
+#[derive(Clone, Debug)]
+pub struct PushTask {
+    /// What to do.
+    pub push: PushRequest,
+    /// It may have been done before: look the record up before writing.
+    pub doubtful: bool,
+    /// Asked once more just before the request goes out.
+    pub still_mine: StillMine,
+}
+
+/// Tells whether a push may still be begun by this worker, or belongs to another by now.
+#[derive(Clone)]
+pub struct StillMine(pub Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl StillMine {
+    /// Whether it may be begun now.
+    pub fn now(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for StillMine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StillMine")
+    }
+}
+
+/// What came of a push.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// It is answered for good.
+    Settled {
+        /// How.
+        result: OutcomeResult,
+        /// The record, as far as the system told: its id at least where it has one.
+        shown: Option<Shown>,
+        /// Fields that the system cannot take, each with the reason; the others were written.
+        parked: BTreeMap<String, String>,
+        /// Why it failed.
+        error: Option<Failure>,
+        /// Calls that it cost.
+        calls: u32,
+    },
+    /// Nothing was sent: it waits so long, which is no attempt.
+    NotNow(Duration),
+    /// It failed for the moment; whether it was done is not known. It is looked up before the next attempt.
+    Failed(Failure),
+}
+
+impl Effect {
+    /// A settled effect without a record.
+    pub fn settled(result: OutcomeResult, calls: u32) -> Self {
+        Self::Settled { result, shown: None, parked: BTreeMap::new(), error: None, calls }
+    }
+
+    /// A settled effect with the record as shown.
+    pub fn shown(result: OutcomeResult, shown: Shown, calls: u32) -> Self {
+        Self::Settled { result, shown: Some(shown), parked: BTreeMap::new(), error: None, calls }
+    }
+}
+
+/// The effect of a call that failed: the one policy of both bridges for each class of error.
+pub fn effect_of_error(error: &CallError, calls: u32) -> Effect {
+    let failure = |class| Failure { class, message: error.to_string(), field: None };
+    let settled = |result, class| Effect::Settled {
+        result,
+        shown: None,
+        parked: BTreeMap::new(),
+        error: Some(failure(class)),
+        calls,
+    };
+    match error.class {
+        ErrorClass::Limited(wait) => Effect::NotNow(wait.unwrap_or(Duration::from_secs(5))),
+        ErrorClass::Unauthorised => Effect::NotNow(Duration::from_secs(15)),
+        ErrorClass::Transient => Effect::Failed(failure(FailureClass::Transient)),
+        ErrorClass::Unknown => Effect::Failed(failure(FailureClass::Unknown)),
+        ErrorClass::Conflict => settled(OutcomeResult::Stale, FailureClass::Conflict),
+        ErrorClass::Gone => settled(OutcomeResult::Gone, FailureClass::Gone),
+        ErrorClass::Invalid => settled(OutcomeResult::Refused, FailureClass::Invalid),
+    }
+}
+
+/// An outside system, as the runners of this crate see it.
+pub trait OutsideSystem: Send + Sync + 'static {
+    /// Where a listing stands: a watermark, the last id. Kept in the cursor between runs.
+    type Place: Clone + Serialize + DeserializeOwned + Send + Sync;
+
+    /// The system's name.
+    fn name(&self) -> &SystemName;
+
+    /// Its collections.
+    fn collections(&self) -> Vec<CollectionName>;
+
+    /// Begins a listing. `rested` is where the last complete one left off.
+    fn start(
+        &self,
+        collection: &CollectionName,
+        span: &Span,
+        rested: Option<&Self::Place>,
+    ) -> impl Future<Output = Result<Start<Self::Place>, CallError>> + Send;
+
+    /// One page, of at most `most` records.
+    fn page(
+        &self,
+        collection: &CollectionName,
+        place: &Self::Place,
+        most: usize,
+    ) -> impl Future<Output = Result<Page<Self::Place>, CallError>> + Send;
+
+    /// The place just after a record of the page at `place`. Where a page cannot be entered in its middle, the
+    /// page's own place: its records then come again, which does no harm.
+    fn place_after(&self, place: &Self::Place, _record: &Shown) -> Self::Place {
+        place.clone()
+    }
+
+    /// These records; one that is not there is given with `deleted`.
+    fn by_ids(
+        &self,
+        collection: &CollectionName,
+        ids: &[String],
+    ) -> impl Future<Output = Result<Page<()>, CallError>> + Send;
+
+    /// How many pushes may be begun now; waits until it is at least one.
+    fn capacity(&self) -> impl Future<Output = usize> + Send;
+
+    /// Whether pushes are best done many at a time (then [`OutsideSystem::apply`] gets as many as came together).
+    fn in_batches(&self) -> bool;
+
+    /// Does the pushes of one collection and gives one effect for each, in order.
+    ///
+    /// A doubtful one is looked up first: a create by its key, an update by its id. What shows the wanted values
+    /// already is `Unchanged` (an update) or `Exists` (a create); what shows neither them nor `expect` is `Stale`.
+    /// A create without `absent_in` is looked up too.
+    fn apply(
+        &self,
+        collection: &CollectionName,
+        tasks: Vec<PushTask>,
+    ) -> impl Future<Output = Vec<Effect>> + Send;
+}

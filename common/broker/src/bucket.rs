@@ -1,0 +1,203 @@
+//! KV buckets of one type, written by compare-and-set only.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use async_nats::jetstream::kv;
+use bytes::Bytes;
+use databridge_runtime::jittered;
+use futures::StreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Broker;
+
+/// A bucket could not be read or written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BucketError {
+    /// Another wrote first.
+    #[error("{0} was changed by another meanwhile")]
+    Moved(String),
+    /// What is stored cannot be read.
+    #[error("{key} holds what cannot be read: {why}")]
+    Unreadable {
+        /// Bucket and key.
+        key: String,
+        /// Why.
+        why: String,
+    },
+    /// The broker does not answer or refuses.
+    #[error("{key}: NATS: {why}")]
+    Broker {
+        /// Bucket and key.
+        key: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A value and its revision in the bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Versioned<T> {
+    /// The value.
+    pub value: T,
+    /// Its revision, for the compare-and-set.
+    pub revision: u64,
+}
+
+/// A bucket whose values are JSON of one type.
+#[derive(Clone, Debug)]
+pub struct Bucket<T> {
+    store: kv::Store,
+    kind: PhantomData<fn() -> T>,
+}
+
+/// How long a write is tried while the broker is away.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Broker {
+    /// Opens a bucket.
+    pub async fn bucket<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Bucket<T>, BucketError> {
+        let opened = self.jetstream.get_key_value(name).await;
+        let store = opened.map_err(|e| BucketError::Broker { key: name.to_owned(), why: e.to_string() })?;
+        Ok(Bucket { store, kind: PhantomData })
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Bucket<T> {
+    /// The value of a key.
+    pub async fn get(&self, key: &str) -> Result<Option<Versioned<T>>, BucketError> {
+        match self.entry(key).await? {
+            Some(entry) if entry.operation == kv::Operation::Put => {
+                let value = self.read(key, &entry.value)?;
+                Ok(Some(Versioned { value, revision: entry.revision }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes a key that has no value. [`BucketError::Moved`] if it has one.
+    pub async fn create(&self, key: &str, value: &T) -> Result<u64, BucketError> {
+        // A deleted key has a marker; writing over it needs the marker's revision.
+        let revision = match self.entry(key).await? {
+            None => 0,
+            Some(entry) if entry.operation == kv::Operation::Put => {
+                return Err(BucketError::Moved(self.named(key)));
+            }
+            Some(entry) => entry.revision,
+        };
+        self.update(key, value, revision).await
+    }
+
+    /// Writes a key whose last revision is this one. [`BucketError::Moved`] if it is not.
+    pub async fn update(&self, key: &str, value: &T, revision: u64) -> Result<u64, BucketError> {
+        let bytes: Bytes = serde_json::to_vec(value)
+            .map_err(|e| BucketError::Unreadable { key: self.named(key), why: e.to_string() })?
+            .into();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut doubtful = false;
+        loop {
+            let error = match self.store.update(key, bytes.clone(), revision).await {
+                Ok(revision) => return Ok(revision),
+                Err(error) => error,
+            };
+            if error.kind() == kv::UpdateErrorKind::WrongLastRevision {
+                // After an attempt without an answer, the other may have been ourselves.
+                if doubtful
+                    && let Some(entry) = self.entry(key).await?
+                    && entry.operation == kv::Operation::Put
+                    && entry.value == bytes
+                {
+                    return Ok(entry.revision);
+                }
+                return Err(BucketError::Moved(self.named(key)));
+            }
+            doubtful = true;
+            self.pause(key, &error, deadline).await?;
+        }
+    }
+
+    /// Removes a key whose last revision is this one.
+    pub async fn delete(&self, key: &str, revision: u64) -> Result<(), BucketError> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let Err(error) = self.store.delete_expect_revision(key, Some(revision)).await else {
+                return Ok(());
+            };
+            match self.entry(key).await? {
+                None => return Ok(()),
+                Some(entry) if entry.operation != kv::Operation::Put => return Ok(()),
+                Some(entry) if entry.revision != revision => return Err(BucketError::Moved(self.named(key))),
+                Some(_) => self.pause(key, &error, deadline).await?,
+            }
+        }
+    }
+
+    /// Every key and value. Values that cannot be read are left out and logged.
+    pub async fn all(&self) -> Result<Vec<(String, Versioned<T>)>, BucketError> {
+        let mut found = Vec::new();
+        if self.is_empty().await? {
+            return Ok(found);
+        }
+        let mut watch = self.store.watch_with_history(">").await.map_err(|e| self.failed(">", &e))?;
+        while let Some(entry) = watch.next().await {
+            let entry = entry.map_err(|e| self.failed(">", &e))?;
+            let last = entry.delta == 0;
+            if entry.operation == kv::Operation::Put {
+                match self.read(&entry.key, &entry.value) {
+                    Ok(value) => found.push((entry.key, Versioned { value, revision: entry.revision })),
+                    Err(error) => tracing::error!(%error, "A value in a bucket is left out."),
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn is_empty(&self) -> Result<bool, BucketError> {
+        let info = self.store.stream.get_info().await.map_err(|e| self.failed(">", &e))?;
+        Ok(info.state.messages == 0)
+    }
+
+    async fn entry(&self, key: &str) -> Result<Option<kv::Entry>, BucketError> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            match self.store.entry(key).await {
+                Ok(entry) => return Ok(entry),
+                Err(error) => self.pause(key, &error, deadline).await?,
+            }
+        }
+    }
+
+    /// Waits a moment after an error, or gives it back when the patience is at its end.
+    async fn pause(
+        &self,
+        key: &str,
+        error: &(dyn std::error::Error + Sync),
+        deadline: tokio::time::Instant,
+    ) -> Result<(), BucketError> {
+        if tokio::time::Instant::now() >= deadline {
+            return Err(self.failed(key, error));
+        }
+        tokio::time::sleep(jittered(Duration::from_millis(200))).await;
+        Ok(())
+    }
+
+    fn read(&self, key: &str, bytes: &[u8]) -> Result<T, BucketError> {
+        serde_json::from_slice(bytes)
+            .map_err(|e| BucketError::Unreadable { key: self.named(key), why: e.to_string() })
+    }
+
+    fn named(&self, key: &str) -> String {
+        format!("{}/{key}", self.store.name)
+    }
+
+    fn failed(&self, key: &str, error: &dyn std::error::Error) -> BucketError {
+        BucketError::Broker { key: self.named(key), why: error.to_string() }
+    }
+}

@@ -1,0 +1,233 @@
+//! Taking work from a durable consumer.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{self, AckKind, consumer};
+use bytes::Bytes;
+use databridge_model::{BodyError, DeadAttempt, DeadLetter, decode, subject};
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+
+use crate::{Broker, ConsumerPlan, Envelope, PublishError, TopologyError, names};
+
+/// The messages of one durable consumer, taken as many at a time as can be worked on now: none wait in memory,
+/// where a broken connection would make them stale.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    broker: Broker,
+    plan: ConsumerPlan,
+    consumer: consumer::PullConsumer,
+}
+
+/// A longer wait is not a NAK's business.
+const LONGEST_NAK: Duration = Duration::from_secs(60);
+
+/// The most bytes taken at once.
+const LARGEST_TAKE: usize = 16 * 1024 * 1024;
+
+impl Inbox {
+    /// Opens the consumer, making it if need be.
+    pub async fn open(broker: &Broker, plan: ConsumerPlan) -> Result<Self, TopologyError> {
+        let consumer = broker
+            .jetstream
+            .create_consumer_on_stream(plan.config(broker.ack_wait), plan.stream)
+            .await
+            .map_err(|error| TopologyError::consumer(&plan.durable, plan.stream, &error))?;
+        Ok(Self { broker: broker.clone(), plan, consumer })
+    }
+
+    /// The broker.
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// The stream that the consumer is of.
+    pub fn stream(&self) -> &'static str {
+        self.plan.stream
+    }
+
+    /// Up to `most` messages. Waits up to `patience` for the first, then `linger` for others to come with it.
+    ///
+    /// While the broker is away it gives nothing, and waits a second so that the caller's loop does not spin.
+    pub async fn take(&self, most: usize, patience: Duration, linger: Duration) -> Vec<Job> {
+        let first = match self.consumer.batch().max_messages(1).expires(patience).messages().await {
+            Ok(mut batch) => {
+                match tokio::time::timeout(patience + Duration::from_secs(2), batch.next()).await {
+                    Ok(Some(Ok(message))) => message,
+                    Ok(Some(Err(error))) => return self.nothing_for_now(&error.to_string()).await,
+                    Ok(None) => return Vec::new(),
+                    Err(_) => return self.nothing_for_now("no answer").await,
+                }
+            }
+            Err(error) => return self.nothing_for_now(&error.to_string()).await,
+        };
+        let mut jobs = vec![Job::new(&self.broker, self.plan.stream, first)];
+        if most > 1 {
+            tokio::time::sleep(linger).await;
+            jobs.extend(self.take_waiting(most - 1).await);
+        }
+        jobs
+    }
+
+    /// Up to `most` of the messages that wait already.
+    pub async fn take_waiting(&self, most: usize) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        let fetched = self.consumer.fetch().max_messages(most).max_bytes(LARGEST_TAKE).messages().await;
+        let Ok(mut batch) = fetched else { return jobs };
+        while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_secs(5), batch.next()).await {
+            jobs.push(Job::new(&self.broker, self.plan.stream, message));
+        }
+        jobs
+    }
+
+    /// Every message up to the returned sequence of the stream has been answered for good.
+    pub async fn settled_up_to(&self) -> Result<u64, TopologyError> {
+        let info = self
+            .consumer
+            .get_info()
+            .await
+            .map_err(|error| TopologyError::consumer(&self.plan.durable, self.plan.stream, &error))?;
+        Ok(info.ack_floor.stream_sequence)
+    }
+
+    async fn nothing_for_now(&self, why: &str) -> Vec<Job> {
+        tracing::debug!(why, consumer = self.plan.durable, "Nothing can be taken at the moment.");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Vec::new()
+    }
+}
+
+/// One message to be worked on, and answered once.
+#[derive(Clone, Debug)]
+pub struct Job {
+    broker: Broker,
+    stream: &'static str,
+    message: jetstream::Message,
+    sequence: u64,
+    delivered: i64,
+    losses: u64,
+    taken: std::time::Instant,
+}
+
+impl Job {
+    fn new(broker: &Broker, stream: &'static str, message: jetstream::Message) -> Self {
+        let (sequence, delivered) =
+            message.info().map_or((0, 1), |info| (info.stream_sequence, info.delivered));
+        Self {
+            losses: broker.losses(),
+            broker: broker.clone(),
+            stream,
+            message,
+            sequence,
+            delivered,
+            taken: std::time::Instant::now(),
+        }
+    }
+
+    /// The subject.
+    pub fn subject(&self) -> &str {
+        &self.message.subject
+    }
+
+    /// The body.
+    pub fn payload(&self) -> &Bytes {
+        &self.message.payload
+    }
+
+    /// The sequence in the stream.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// How often it was delivered. 1 proves nothing: after a crash of the broker counting starts anew.
+    pub fn delivered(&self) -> i64 {
+        self.delivered
+    }
+
+    /// Reads the body.
+    pub fn read<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, BodyError> {
+        decode(what, &self.message.payload)
+    }
+
+    /// Whether the broker may have given the message to another by now: then no effect may be begun.
+    pub fn is_stale(&self) -> bool {
+        self.losses != self.broker.losses()
+    }
+
+    /// How long ago it was taken.
+    pub fn age(&self) -> Duration {
+        self.taken.elapsed()
+    }
+
+    /// Tells the broker that it is still worked on.
+    pub async fn working(&self) {
+        if let Err(error) = self.message.ack_with(AckKind::Progress).await {
+            tracing::debug!(%error, "The broker could not be told of progress.");
+        }
+    }
+
+    /// Done. Waits for the broker's word; without it the message comes again, which must do no harm.
+    pub async fn done(&self) {
+        // Not `double_ack`: it takes "no responders" for a yes (nats.md, section 3, pitfall 1).
+        let Some(reply) = self.message.reply.clone() else { return };
+        let request = async_nats::Request::new().payload("+ACK".into()).timeout(Some(Duration::from_secs(3)));
+        if let Err(error) = self.broker.client.send_request(reply, request).await {
+            tracing::debug!(%error, subject = self.subject(), "An acknowledgement is not confirmed.");
+        }
+    }
+
+    /// Gives it back, to come again after so long (at most a minute; longer waits are schedules).
+    pub async fn again_after(&self, wait: Duration) {
+        if let Err(error) = self.message.ack_with(AckKind::Nak(Some(wait.min(LONGEST_NAK)))).await {
+            tracing::debug!(%error, subject = self.subject(), "A message could not be given back.");
+        }
+    }
+
+    /// Stores it as a dead letter. The caller answers it with [`Job::done`] afterwards.
+    pub async fn bury(
+        &self,
+        stage: &str,
+        error: String,
+        attempts: Vec<DeadAttempt>,
+    ) -> Result<(), PublishError> {
+        let skip = if self.stream == names::PUSH { 2 } else { 1 };
+        let (system, collection, key) = match self.stream {
+            names::SYNC => {
+                let mut tokens = self.subject().split('.').skip(2);
+                (tokens.next(), tokens.next(), None)
+            }
+            names::RUN => (None, None, None),
+            _ => subject::record_parts(self.subject(), skip)
+                .map_or((None, None, None), |(system, collection, key)| {
+                    (Some(system), Some(collection), Some(key))
+                }),
+        };
+        let subject = subject::dead(stage, system, collection, key);
+        let (body, body_base64) = match std::str::from_utf8(self.payload()) {
+            Ok(text) => (Some(text.to_owned()), None),
+            Err(_) => (None, Some(base64_of(self.payload()))),
+        };
+        let letter = DeadLetter {
+            subject: self.subject().to_owned(),
+            stream: self.stream.to_owned(),
+            sequence: self.sequence,
+            body,
+            body_base64,
+            error,
+            attempts,
+        };
+        let envelope = Envelope::default().with_id(format!("dead-{}-{}", self.stream, self.sequence));
+        match self.broker.publish(subject.clone(), &letter, &envelope).await {
+            Err(PublishError::TooLarge { .. }) => {
+                let letter = DeadLetter { body: None, body_base64: None, ..letter };
+                self.broker.publish(subject, &letter, &envelope).await.map(drop)
+            }
+            other => other.map(drop),
+        }
+    }
+}
+
+fn base64_of(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

@@ -1,0 +1,232 @@
+//! The streams, consumers and buckets of the design.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::{kv, stream};
+use databridge_model::SystemName;
+use databridge_model::subject::Lane;
+
+use crate::Broker;
+
+/// The names of streams and buckets.
+pub mod names {
+    /// Sync requests and schedules.
+    pub const SYNC: &str = "SYNC";
+    /// Pull results and cursors.
+    pub const PULL: &str = "PULL";
+    /// Outcomes.
+    pub const OUTCOME: &str = "OUTCOME";
+    /// Run events.
+    pub const RUN: &str = "RUN";
+    /// Push requests.
+    pub const PUSH: &str = "PUSH";
+    /// Dead letters.
+    pub const DEAD: &str = "DEAD";
+    /// Bucket: the links.
+    pub const LINKS: &str = "links";
+    /// Bucket: effects under way.
+    pub const INTENTS: &str = "intents";
+    /// Bucket: the last push applied to each record.
+    pub const APPLIED: &str = "applied";
+    /// Bucket: children that wait for their parent.
+    pub const WAITING: &str = "waiting";
+    /// Bucket: open runs.
+    pub const RUNS: &str = "runs";
+    /// Bucket: tokens, encrypted.
+    pub const TOKENS: &str = "tokens";
+    /// Bucket: what bootstrap found.
+    pub const FOUND: &str = "found";
+    /// All buckets.
+    pub const BUCKETS: [&str; 7] = [LINKS, INTENTS, APPLIED, WAITING, RUNS, TOKENS, FOUND];
+}
+
+/// The streams or buckets cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} cannot be made ready: {why}")]
+pub struct TopologyError {
+    what: String,
+    why: String,
+}
+
+impl TopologyError {
+    pub(crate) fn consumer(durable: &str, stream: &str, error: &dyn std::error::Error) -> Self {
+        Self { what: format!("consumer {durable} of stream {stream}"), why: error.to_string() }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const MB: i64 = 1024 * 1024;
+
+/// Makes every stream and bucket, or brings them to what they should be.
+pub async fn ensure(broker: &Broker) -> Result<(), TopologyError> {
+    let replicas = broker.replicas;
+    for config in streams(replicas) {
+        let name = config.name.clone();
+        broker
+            .jetstream
+            .create_or_update_stream(config)
+            .await
+            .map_err(|error| failed("stream", &name, &error))?;
+    }
+    for bucket in names::BUCKETS {
+        let config = kv::Config {
+            bucket: bucket.to_owned(),
+            history: 1,
+            storage: stream::StorageType::File,
+            num_replicas: replicas,
+            max_value_size: 512 * 1024,
+            ..kv::Config::default()
+        };
+        broker
+            .jetstream
+            .create_or_update_key_value(config)
+            .await
+            .map_err(|error| failed("bucket", bucket, &error))?;
+    }
+    Ok(())
+}
+
+fn failed(kind: &str, name: &str, error: &dyn std::error::Error) -> TopologyError {
+    TopologyError { what: format!("{kind} {name}"), why: error.to_string() }
+}
+
+fn streams(replicas: usize) -> Vec<stream::Config> {
+    let base = |name: &str, subjects: &[&str]| stream::Config {
+        name: name.to_owned(),
+        subjects: subjects.iter().map(|s| (*s).to_owned()).collect(),
+        storage: stream::StorageType::File,
+        num_replicas: replicas,
+        allow_direct: true,
+        duplicate_window: Duration::from_secs(600),
+        max_message_size: 1024 * 1024,
+        ..stream::Config::default()
+    };
+    vec![
+        stream::Config {
+            // No max age: it would delete schedules. No count limit: ticks could evict a request made by hand.
+            allow_message_schedules: true,
+            allow_message_ttl: true,
+            allow_rollup: true,
+            ..base(names::SYNC, &["sync.request.>", "schedule.>"])
+        },
+        stream::Config {
+            // No max age: cursors would go with it after a restart. Full means refuse, never forget.
+            allow_atomic_publish: true,
+            allow_rollup: true,
+            discard: stream::DiscardPolicy::New,
+            max_bytes: 2048 * MB,
+            compression: Some(stream::Compression::S2),
+            ..base(names::PULL, &["pull.>", "cursor.>"])
+        },
+        stream::Config { max_age: 30 * DAY, max_bytes: 512 * MB, ..base(names::OUTCOME, &["outcome.>"]) },
+        stream::Config { max_age: 30 * DAY, max_bytes: 512 * MB, ..base(names::RUN, &["run.>"]) },
+        stream::Config {
+            // No limit of bytes: the server refuses "discard new" together with schedules (error 10052), and "discard
+            // old" would lose pushes.
+            retention: stream::RetentionPolicy::WorkQueue,
+            allow_message_schedules: true,
+            allow_message_ttl: true,
+            allow_rollup: true,
+            ..base(names::PUSH, &["push.>", "later.>"])
+        },
+        stream::Config {
+            discard: stream::DiscardPolicy::New,
+            max_bytes: 512 * MB,
+            ..base(
+                names::DEAD,
+                &[
+                    "dead.>",
+                    "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
+                    "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
+                ],
+            )
+        },
+    ]
+}
+
+/// A durable consumer.
+#[derive(Clone, Debug)]
+pub struct ConsumerPlan {
+    /// The stream.
+    pub stream: &'static str,
+    /// The durable name.
+    pub durable: String,
+    /// What it covers.
+    pub filters: Vec<String>,
+}
+
+impl ConsumerPlan {
+    pub(crate) fn config(&self, ack_wait: Duration) -> pull::Config {
+        pull::Config {
+            durable_name: Some(self.durable.clone()),
+            filter_subjects: self.filters.clone(),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait,
+            // The application counts attempts; the broker never gives up on its own.
+            max_deliver: -1,
+            max_ack_pending: 2_000,
+            deliver_policy: DeliverPolicy::All,
+            ..pull::Config::default()
+        }
+    }
+}
+
+/// The consumers of the design.
+pub mod consumers {
+    use super::{ConsumerPlan, Lane, SystemName, names};
+
+    /// The sync requests of one system, for its bridge.
+    pub fn sync_of(system: &SystemName) -> ConsumerPlan {
+        ConsumerPlan {
+            stream: names::SYNC,
+            durable: format!("{system}-bridge"),
+            filters: vec![format!("sync.request.{system}"), format!("sync.request.{system}.>")],
+        }
+    }
+
+    /// All sync requests, for the reconciler.
+    pub fn sync_of_reconciler() -> ConsumerPlan {
+        ConsumerPlan {
+            stream: names::SYNC,
+            durable: "reconciler".to_owned(),
+            filters: vec!["sync.request.>".to_owned()],
+        }
+    }
+
+    /// All pull results, for the reconciler.
+    pub fn pulls() -> ConsumerPlan {
+        ConsumerPlan {
+            stream: names::PULL,
+            durable: "reconciler".to_owned(),
+            filters: vec!["pull.>".to_owned()],
+        }
+    }
+
+    /// All outcomes, for the reconciler.
+    pub fn outcomes() -> ConsumerPlan {
+        ConsumerPlan {
+            stream: names::OUTCOME,
+            durable: "reconciler".to_owned(),
+            filters: vec!["outcome.>".to_owned()],
+        }
+    }
+
+    /// The ends of listings, for the reconciler.
+    pub fn listings() -> ConsumerPlan {
+        ConsumerPlan {
+            stream: names::RUN,
+            durable: "reconciler".to_owned(),
+            filters: vec!["run.*.listed".to_owned()],
+        }
+    }
+
+    /// One lane of a system's pushes, for its bridge.
+    pub fn pushes(system: &SystemName, lane: Lane) -> ConsumerPlan {
+        ConsumerPlan {
+            stream: names::PUSH,
+            durable: format!("{system}-{}", lane.as_str()),
+            filters: vec![format!("push.{}.{system}.>", lane.as_str())],
+        }
+    }
+}
