@@ -1,0 +1,335 @@
+//! What every request to either system passes: counting, recording, faults, and the clock in the `Date` header.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Json, Response};
+use bytes::Bytes;
+use futures::stream;
+use tower::ServiceExt;
+
+use crate::calls::{Calls, Effect, System};
+use crate::clio::http_date;
+use crate::clock::Clock;
+use crate::faults::{Action, Faults, Fired, Struck, arcgis_error};
+use crate::listener::Scissors;
+use crate::traffic::{Recorder, Traffic};
+use crate::{clio, gis};
+
+/// Larger than any body that either system takes.
+const GREATEST_BODY: usize = 256 * 1024 * 1024;
+
+/// How long the first half of a cut answer has to leave before the connection closes.
+const HALF_ANSWER_LEAVES: Duration = Duration::from_millis(50);
+
+/// Marks an answer that must reach the client byte for byte, uncompressed.
+#[derive(Debug, Clone, Copy)]
+pub struct AsItIs;
+
+/// The gateway before both systems.
+pub struct Gateway {
+    systems: Router,
+    clock: Clock,
+    /// Faults switched on.
+    pub faults: Faults,
+    /// The recorder of the traffic.
+    pub recorder: Recorder,
+    calls: Mutex<Calls>,
+    changes: AtomicU64,
+}
+
+impl Gateway {
+    /// A gateway before these routes.
+    pub fn new(systems: Router, clock: Clock) -> Self {
+        Self {
+            systems,
+            clock,
+            faults: Faults::default(),
+            recorder: Recorder::default(),
+            calls: Mutex::default(),
+            changes: AtomicU64::new(0),
+        }
+    }
+
+    /// The calls counted since the start or the last reset.
+    pub fn calls(&self) -> Calls {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets all counts to zero.
+    pub fn reset_calls(&self) {
+        *self.calls.lock().unwrap_or_else(PoisonError::into_inner) = Calls::default();
+    }
+
+    /// Grows with every request that may have changed something.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Notes that something may have changed.
+    pub fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn count(&self, system: System, effect: Effect, label: String) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).of_mut(system).count(effect, label);
+    }
+
+    fn count_limited(&self, system: System) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).of_mut(system).limited += 1;
+    }
+
+    async fn pass(&self, exchange: &Exchange) -> Answer {
+        let request = exchange.request();
+        let answered = match self.systems.clone().oneshot(request).await {
+            Ok(response) => Answer::read(response).await,
+            Err(never) => match never {},
+        };
+        if exchange.effect != Effect::Read {
+            self.note_change();
+        }
+        answered
+    }
+}
+
+/// One request, its body read.
+struct Exchange {
+    head: Parts,
+    body: Bytes,
+    system: System,
+    effect: Effect,
+    scissors: Scissors,
+}
+
+impl Exchange {
+    fn request(&self) -> Request {
+        let mut request = Request::new(Body::from(self.body.clone()));
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = self.head.uri.clone();
+        *request.headers_mut() = self.head.headers.clone();
+        // The listener compresses; what passes here stays readable.
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+        request
+    }
+
+    fn path_and_query(&self) -> &str {
+        self.head.uri.path_and_query().map_or("", |whole| whole.as_str())
+    }
+}
+
+/// An answer, its body read.
+#[derive(Clone)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, GREATEST_BODY).await.unwrap_or_default();
+        Self { status: head.status, headers: head.headers, body }
+    }
+
+    async fn of(response: impl IntoResponse) -> Self {
+        Self::read(response.into_response()).await
+    }
+}
+
+/// How an answer reaches the client.
+enum Delivery {
+    Whole(Answer),
+    Half(Answer),
+    Never,
+}
+
+/// Handles a request to either system. It is done to its end even if the client goes away, as a real server does.
+pub async fn handle(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    request: Request,
+) -> Response {
+    let done = tokio::spawn(async move { answer(&gateway, scissors, request).await });
+    done.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+async fn answer(gateway: &Gateway, scissors: Scissors, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let method = head.method.as_str();
+    let (system, effect, label) = if clio::is_path(path) {
+        (System::Clio, clio::effect(method, path), clio::label(method, path))
+    } else if path.starts_with("/arcgis/") {
+        (System::Gis, gis::effect(&head.method, path), gis_label(method, path))
+    } else {
+        return (StatusCode::NOT_FOUND, "neither /api/v4, /oauth, /arcgis nor /admin\n").into_response();
+    };
+    let Ok(body) = to_bytes(body, GREATEST_BODY).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    gateway.count(system, effect, label);
+    let exchange = Exchange { head, body, system, effect, scissors };
+    let fired = gateway.faults.take(&Struck {
+        system,
+        method: exchange.head.method.as_str(),
+        path_and_query: exchange.path_and_query(),
+        body: &exchange.body,
+    });
+    let delivery = match &fired {
+        None => Delivery::Whole(gateway.pass(&exchange).await),
+        Some(fired) => strike(gateway, &exchange, fired).await,
+    };
+    record(gateway, &exchange, &delivery, fired.is_some());
+    deliver(gateway, &exchange, delivery)
+}
+
+async fn strike(gateway: &Gateway, exchange: &Exchange, fired: &Fired) -> Delivery {
+    let instead = match &fired.action {
+        Action::Drop => return Delivery::Never,
+        Action::DropAfter => {
+            gateway.pass(exchange).await;
+            return Delivery::Never;
+        }
+        Action::Truncate => return Delivery::Half(gateway.pass(exchange).await),
+        Action::ApplyTwice => {
+            gateway.pass(exchange).await;
+            gateway.pass(exchange).await
+        }
+        Action::AppliedThen504 => {
+            gateway.pass(exchange).await;
+            Answer::of((StatusCode::GATEWAY_TIMEOUT, Html("<html><body>504 Gateway Time-out</body></html>")))
+                .await
+        }
+        Action::Delay { ms } => {
+            tokio::time::sleep(Duration::from_millis(*ms)).await;
+            gateway.pass(exchange).await
+        }
+        Action::Hold => {
+            gateway.faults.wait_for_release(fired).await;
+            gateway.pass(exchange).await
+        }
+        Action::HoldAfter => {
+            let answer = gateway.pass(exchange).await;
+            gateway.faults.wait_for_release(fired).await;
+            answer
+        }
+        Action::Status { status, body, headers } => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut answer = Answer::of((status, body.clone())).await;
+            answer.headers.extend(header_map(headers));
+            answer
+        }
+        Action::Html => {
+            Answer::of(Html("<!doctype html><html><body><h1>Down for maintenance</h1></body></html>")).await
+        }
+        Action::RateLimited { retry_after } => {
+            let body = clio::limited_body(*retry_after);
+            let reset = gateway.clock.now().timestamp().saturating_add_unsigned(*retry_after);
+            let headers = [
+                ("retry-after", retry_after.to_string()),
+                ("x-ratelimit-limit", "50".to_owned()),
+                ("x-ratelimit-remaining", "0".to_owned()),
+                ("x-ratelimit-reset", reset.to_string()),
+            ];
+            Answer::of((StatusCode::TOO_MANY_REQUESTS, headers, Json(body))).await
+        }
+        Action::Error200 { code, message, details } => {
+            Answer::of(Json(arcgis_error(*code, message, details))).await
+        }
+    };
+    Delivery::Whole(instead)
+}
+
+fn header_map(headers: &BTreeMap<String, String>) -> HeaderMap {
+    headers
+        .iter()
+        .filter_map(|(name, value)| {
+            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?))
+        })
+        .collect()
+}
+
+fn deliver(gateway: &Gateway, exchange: &Exchange, delivery: Delivery) -> Response {
+    let (answer, is_whole) = match delivery {
+        Delivery::Whole(answer) => (answer, true),
+        Delivery::Half(answer) => (answer, false),
+        Delivery::Never => {
+            exchange.scissors.cut();
+            return StatusCode::BAD_GATEWAY.into_response();
+        }
+    };
+    if answer.status == StatusCode::TOO_MANY_REQUESTS {
+        gateway.count_limited(exchange.system);
+    }
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    if let Ok(date) = HeaderValue::from_str(&http_date(gateway.clock.now())) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    if is_whole {
+        *response.body_mut() = Body::from(answer.body);
+        return response;
+    }
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
+    response.extensions_mut().insert(AsItIs);
+    *response.body_mut() = half(answer.body);
+    response
+}
+
+/// The first half of a body, then an error, which closes the connection.
+fn half(mut body: Bytes) -> Body {
+    let first = body.split_to(body.len() / 2);
+    Body::from_stream(stream::unfold(Some(first), |first| async move {
+        let first = first?;
+        if first.is_empty() {
+            tokio::time::sleep(HALF_ANSWER_LEAVES).await;
+            return Some((Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)), None));
+        }
+        Some((Ok(first), Some(Bytes::new())))
+    }))
+}
+
+fn record(gateway: &Gateway, exchange: &Exchange, delivery: &Delivery, struck: bool) {
+    if !gateway.recorder.is_on() {
+        return;
+    }
+    let (status, body) = match delivery {
+        Delivery::Whole(answer) | Delivery::Half(answer) => (answer.status.as_u16(), answer.body.clone()),
+        Delivery::Never => (0, Bytes::new()),
+    };
+    let request_headers = exchange.head.headers.iter().filter_map(|(name, value)| {
+        let name = name.as_str();
+        let is_secret = matches!(name, "authorization" | "x-esri-authorization" | "cookie");
+        (!is_secret).then(|| (name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    });
+    gateway.recorder.add(Traffic {
+        system: exchange.system,
+        method: exchange.head.method.to_string(),
+        path: exchange.head.uri.path().to_owned(),
+        query: exchange.head.uri.query().unwrap_or_default().to_owned(),
+        request_headers: request_headers.collect(),
+        request_body: String::from_utf8_lossy(&exchange.body).into_owned(),
+        status,
+        response_body: String::from_utf8_lossy(&body).into_owned(),
+        struck,
+    });
+}
+
+/// Verb and path below the feature server, as they are counted: `POST 2/query`.
+fn gis_label(method: &str, path: &str) -> String {
+    let below = match path.split_once("/FeatureServer") {
+        Some((_, "" | "/")) => "FeatureServer",
+        Some((_, below)) => below.trim_matches('/'),
+        None => path.trim_start_matches("/arcgis/"),
+    };
+    format!("{method} {below}")
+}

@@ -1,0 +1,30 @@
+//! The ArcGIS half: one feature service with its layers, as strict as an Enterprise server.
+//!
+//! What it plays is in Esri's "ArcGIS REST APIs: Feature Service"; what it does not play (attachments, statistics,
+//! change tracking, spatial filters) it refuses, so that nothing passes here by being overlooked.
+
+mod admin;
+mod edits;
+mod field;
+mod geometry;
+mod global_id;
+mod layer;
+mod metadata;
+mod operations;
+mod options;
+mod parameters;
+mod query;
+mod refusal;
+mod routes;
+mod sql;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+pub use admin::admin_router;
+pub use field::{Field, FieldType};
+pub use layer::{Feature, Layer};
+pub use options::{GisAuth, GisOptions, LayerSource};
+pub use routes::{effect, router};
+pub use state::GisState;

@@ -1,0 +1,272 @@
+//! Starting and stopping the sandbox.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Version};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use chrono::TimeDelta;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
+use url::Url;
+
+use crate::admin::{self, AdminState};
+use crate::client::{Admin, AdminError};
+use crate::clio::{self, ClioOptions, ClioState};
+use crate::clock::Clock;
+use crate::gateway::{self, AsItIs, Gateway};
+use crate::gis::{self, GisOptions, GisState};
+use crate::keep::{self, KeepError, KeptState};
+use crate::listener::{CuttableListener, Scissors};
+
+/// How often a changed state is written to the file that keeps it.
+const KEEP_EVERY: Duration = Duration::from_millis(400);
+
+/// How long open requests have to end at a stop.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// How the sandbox starts.
+#[derive(Debug)]
+pub struct SandboxOptions {
+    /// The address to listen at; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The Clio half.
+    pub clio: ClioOptions,
+    /// The ArcGIS half.
+    pub gis: GisOptions,
+    /// A file that keeps the whole state over restarts, written at most a second after each change.
+    pub keep: Option<PathBuf>,
+}
+
+impl Default for SandboxOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            clio: ClioOptions::default(),
+            gis: GisOptions::default(),
+            keep: None,
+        }
+    }
+}
+
+/// Why the sandbox could not start or stop.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The address cannot be listened at.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The state cannot be kept.
+    #[error("cannot keep the state: {0}")]
+    Keep(#[from] KeepError),
+    /// The state of one half cannot be read or written.
+    #[error("cannot keep the state: {0}")]
+    State(#[from] serde_json::Error),
+    /// The admin client cannot be made.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The listener's address makes no URL.
+    #[error("the address makes no URL: {0}")]
+    Address(#[from] url::ParseError),
+    /// A task of the server ended by a panic.
+    #[error("the server's task failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+struct Parts {
+    clio: Arc<ClioState>,
+    gis: Arc<GisState>,
+    gateway: Arc<Gateway>,
+    clock: Clock,
+}
+
+impl Parts {
+    fn state(&self) -> Result<KeptState, serde_json::Error> {
+        Ok(KeptState {
+            clock_ahead_ms: self.clock.offset().num_milliseconds(),
+            clio: self.clio.snapshot()?,
+            gis: self.gis.snapshot(),
+        })
+    }
+
+    fn keep_at(&self, path: &Path) -> Result<(), SandboxError> {
+        Ok(keep::save(path, &self.state()?)?)
+    }
+
+    fn take_up(&self, kept: KeptState) -> Result<(), serde_json::Error> {
+        self.clock.set_offset(TimeDelta::milliseconds(kept.clock_ahead_ms));
+        self.clio.restore(kept.clio)?;
+        self.gis.restore(kept.gis)
+    }
+}
+
+/// A running sandbox. Dropping it stops the listener without keeping the last change.
+pub struct Sandbox {
+    address: SocketAddr,
+    url: Url,
+    gis_service_url: Url,
+    admin: Admin,
+    parts: Arc<Parts>,
+    keep: Option<PathBuf>,
+    shutdown: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+    keeping: JoinHandle<()>,
+    _stops_when_dropped: DropGuard,
+}
+
+impl Sandbox {
+    /// Starts listening. It answers from the moment that this returns.
+    pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .and_then(|listener| listener.local_addr().map(|address| (listener, address)));
+        let (listener, address) =
+            listener.map_err(|source| SandboxError::Listen { address: options.listen, source })?;
+        let url = Url::parse(&format!("http://{}/", reachable(address)))?;
+        let gis_service_url =
+            url.join(&format!("arcgis/rest/services/{}/FeatureServer", options.gis.service))?;
+        let admin = Admin::at(url.clone())?;
+
+        let clock = Clock::new();
+        let clio = Arc::new(ClioState::new(clock.clone(), options.clio));
+        let gis = Arc::new(GisState::new(clock.clone(), options.gis));
+        let systems = Router::new()
+            .merge(clio::router(Arc::clone(&clio)))
+            .nest("/arcgis", gis::router(Arc::clone(&gis)));
+        let gateway = Arc::new(Gateway::new(systems, clock.clone()));
+        let parts = Arc::new(Parts { clio, gis, gateway, clock });
+        if let Some(kept) = options.keep.as_deref().map(keep::load).transpose()?.flatten() {
+            parts.take_up(kept)?;
+        }
+
+        let shutdown = CancellationToken::new();
+        let app = app(&parts).into_make_service_with_connect_info::<Scissors>();
+        let stop = shutdown.clone().cancelled_owned();
+        let served = axum::serve(CuttableListener::new(listener), app).with_graceful_shutdown(stop);
+        let serving = tokio::spawn(served.into_future());
+        let keeping = tokio::spawn(keep_changes(Arc::clone(&parts), options.keep.clone(), shutdown.clone()));
+        let guard = shutdown.clone().drop_guard();
+        Ok(Self {
+            address,
+            url,
+            gis_service_url,
+            admin,
+            parts,
+            keep: options.keep,
+            shutdown,
+            serving,
+            keeping,
+            _stops_when_dropped: guard,
+        })
+    }
+
+    /// The address listened at.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The listener's root, which is `CLIO_URL`.
+    pub fn url(&self) -> Url {
+        self.url.clone()
+    }
+
+    /// The feature service, which is `GIS_SERVICE_URL`.
+    pub fn gis_service_url(&self) -> Url {
+        self.gis_service_url.clone()
+    }
+
+    /// A client of the admin side.
+    pub fn admin(&self) -> Admin {
+        self.admin.clone()
+    }
+
+    /// The clock of both systems.
+    pub fn clock(&self) -> Clock {
+        self.parts.clock.clone()
+    }
+
+    /// Stops listening, lets go what waits at faults, and keeps the state if a file was named.
+    pub async fn stop(self) -> Result<(), SandboxError> {
+        self.shutdown.cancel();
+        self.parts.gateway.faults.clear();
+        let mut serving = self.serving;
+        if tokio::time::timeout(STOP_WITHIN, &mut serving).await.is_err() {
+            serving.abort();
+        }
+        self.keeping.await?;
+        match &self.keep {
+            Some(path) => self.parts.keep_at(path),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The address that a client on this machine uses: a listener at all addresses is reached at the loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        return SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+    }
+    address
+}
+
+fn app(parts: &Parts) -> Router {
+    let admin = AdminState {
+        gateway: Arc::clone(&parts.gateway),
+        clio: Arc::clone(&parts.clio),
+        gis: Arc::clone(&parts.gis),
+        clock: parts.clock.clone(),
+    };
+    let noted = middleware::from_fn_with_state(Arc::clone(&parts.gateway), note_admin_change);
+    let admin = admin::router(admin).layer(noted);
+    let compression = CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_be_compressed));
+    Router::new()
+        .fallback(gateway::handle)
+        .with_state(Arc::clone(&parts.gateway))
+        .nest("/admin", admin)
+        .layer(DefaultBodyLimit::disable())
+        .layer(compression)
+}
+
+/// Has the state kept after an edit by hand, of either system.
+async fn note_admin_change(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let may_change = request.method() != Method::GET;
+    let response = next.run(request).await;
+    if may_change {
+        gateway.note_change();
+    }
+    response
+}
+
+fn may_be_compressed(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<AsItIs>().is_none()
+}
+
+async fn keep_changes(parts: Arc<Parts>, path: Option<PathBuf>, shutdown: CancellationToken) {
+    let Some(path) = path else { return };
+    let mut kept = None;
+    while shutdown.run_until_cancelled(tokio::time::sleep(KEEP_EVERY)).await.is_some() {
+        let changes = parts.gateway.changes() + parts.gis.changes();
+        if kept == Some(changes) {
+            continue;
+        }
+        let (of, to) = (Arc::clone(&parts), path.clone());
+        let written = tokio::task::spawn_blocking(move || of.keep_at(&to)).await;
+        let written = written.map_err(SandboxError::from).flatten();
+        match written {
+            Ok(()) => kept = Some(changes),
+            Err(error) => tracing::error!(error = %error, "the sandbox's state was not kept"),
+        }
+    }
+}
