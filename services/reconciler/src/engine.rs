@@ -1,0 +1,372 @@
+//! What the handlers share: deciding a link, sending its pushes, telling its run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use databridge_broker::{Broker, BucketError, Envelope, PublishError};
+use databridge_config::{ConfigFolder, Side};
+use databridge_model::subject;
+use databridge_model::{
+    CollectionName, Key, Mode, Op, Parked, PushId, PushRequest, RunId, SyncRequest, SystemName, Target,
+    WouldPush,
+};
+
+use crate::decide::{Decision, Wanted, decide};
+use crate::link::{Link, Outstanding};
+use crate::links::Links;
+use crate::plan::RoutePlan;
+use crate::runs::{Count, Part, Run, Runs};
+
+/// Something could not be done at the moment; the message comes again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// A link or run could not be read or written.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// A message could not be stored.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// The reconciler's state and means.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    /// The connection.
+    pub(crate) broker: Broker,
+    /// The routes.
+    pub(crate) plans: Vec<RoutePlan>,
+    /// The collections of each system, as its file declares them.
+    pub(crate) systems: BTreeMap<SystemName, Vec<CollectionName>>,
+    /// The links.
+    pub(crate) links: Links,
+    /// The runs.
+    pub(crate) runs: Runs,
+    /// Records to be read again by id, asked for many at a time.
+    rereads: Mutex<BTreeMap<RereadPlace, BTreeSet<String>>>,
+}
+
+/// Where records are to be read again, and for which run.
+pub(crate) type RereadPlace = (Option<RunId>, SystemName, CollectionName);
+
+impl Engine {
+    /// Opens links and runs.
+    pub(crate) async fn open(broker: Broker, config: &ConfigFolder) -> Result<Arc<Self>, BucketError> {
+        let systems = config
+            .systems
+            .iter()
+            .map(|(name, system)| (name.clone(), system.collections.keys().cloned().collect()))
+            .collect();
+        Ok(Arc::new(Self {
+            plans: RoutePlan::all(config),
+            systems,
+            links: Links::open(&broker).await?,
+            runs: Runs::open(&broker).await?,
+            rereads: Mutex::default(),
+            broker,
+        }))
+    }
+
+    /// Decides a link that was read under its lock, writes it, and sends what came of it.
+    pub(crate) async fn decide_and_save(
+        &self,
+        plan: &RoutePlan,
+        name: &str,
+        mut link: Link,
+        revision: Option<u64>,
+        run_id: Option<RunId>,
+    ) -> Result<(), Trouble> {
+        let run = run_id.and_then(|id| self.runs.get(id));
+        link.due = false;
+        let mut decision = decide(plan, &mut link, name, self.broker.clock().now());
+        let mut listings_wanted = Vec::new();
+        let mut to_send = Vec::new();
+        for wanted in std::mem::take(&mut decision.pushes) {
+            if wanted.op == Op::Create && !may_create(plan, &mut link, &wanted, run_id, run.as_ref()) {
+                listings_wanted.push(wanted.side);
+                continue;
+            }
+            link.counter += 1;
+            let push = push_of(plan, name, &link, &wanted, run_id, run.as_ref());
+            let outstanding = Outstanding {
+                push,
+                bulk: run.as_ref().is_some_and(Run::is_bulk),
+                from: wanted.from,
+                conflicts: wanted.conflicts,
+            };
+            to_send.push((wanted.side, outstanding.clone()));
+            link.side_mut(wanted.side).outstanding = Some(outstanding);
+        }
+        self.links.save(name, &link, revision).await?;
+        fail::fail_point!("reconciler.after-link");
+        for side in listings_wanted {
+            if let Some(run_id) = run_id {
+                self.ask_for_listing(run_id, plan.system(side), plan.collection_name(side)).await?;
+            }
+        }
+        for (side, outstanding) in to_send {
+            self.send(plan, side, &link.key, &outstanding).await?;
+            self.runs.count(run_id, Count::Push);
+        }
+        self.tell(plan, &link, decision, run_id).await
+    }
+
+    /// What a dry run would do with this link; nothing is written.
+    pub(crate) async fn say_what_would_be(
+        &self,
+        plan: &RoutePlan,
+        name: &str,
+        mut link: Link,
+        run: RunId,
+    ) -> Result<(), Trouble> {
+        let decision = decide(plan, &mut link, name, self.broker.clock().now());
+        for wanted in &decision.pushes {
+            let event = WouldPush {
+                system: plan.system(wanted.side).clone(),
+                collection: plan.collection_name(wanted.side).clone(),
+                key: Some(link.key.clone()),
+                op: wanted.op,
+                set: wanted.set.clone(),
+                expect: wanted.expect.clone(),
+            };
+            self.publish_event(run, "would_push", &event).await?;
+            self.runs.count(Some(run), Count::Push);
+        }
+        self.tell(plan, &link, decision, Some(run)).await
+    }
+
+    /// Sends a push. Sent twice it is done once: its id is the message's, and the bridge remembers it.
+    pub(crate) async fn send(
+        &self,
+        plan: &RoutePlan,
+        side: Side,
+        key: &Key,
+        outstanding: &Outstanding,
+    ) -> Result<(), Trouble> {
+        let subject =
+            subject::push(outstanding.lane(), plan.system(side), plan.collection_name(side), &key.token());
+        let id = outstanding.push.push.as_ref().map(ToString::to_string).unwrap_or_default();
+        let envelope = Envelope::of_run(outstanding.push.run).with_id(format!("push-{id}"));
+        self.broker.publish(subject, &outstanding.push, &envelope).await?;
+        Ok(())
+    }
+
+    /// Tells of something that waits for a person.
+    pub(crate) async fn tell_parked(&self, run: Option<RunId>, parked: &Parked) -> Result<(), Trouble> {
+        tracing::warn!(
+            system = %parked.system,
+            key = parked.key.as_ref().map(Key::as_str),
+            field = parked.field,
+            reason = parked.reason,
+            "Something waits for a person."
+        );
+        self.runs.count(run, Count::Parked);
+        match run {
+            Some(run) => self.publish_event(run, "parked", parked).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Publishes `run.<id>.<event>`.
+    pub(crate) async fn publish_event<T: serde::Serialize>(
+        &self,
+        run: RunId,
+        event: &str,
+        body: &T,
+    ) -> Result<(), Trouble> {
+        self.broker.publish(subject::run(run, event), body, &Envelope::of_run(Some(run))).await?;
+        Ok(())
+    }
+
+    /// Notes that a record is to be read again; [`Engine::ask_for_rereads`] asks for all of them.
+    pub(crate) fn want_reread(
+        &self,
+        plan: &RoutePlan,
+        side: Side,
+        run: Option<RunId>,
+        ids: impl IntoIterator<Item = String>,
+    ) {
+        let run = run.filter(|run| self.runs.get(*run).is_some());
+        let place = (run, plan.system(side).clone(), plan.collection_name(side).clone());
+        self.rereads.lock().unwrap_or_else(PoisonError::into_inner).entry(place).or_default().extend(ids);
+    }
+
+    /// Whether records of a run are still to be asked for.
+    pub(crate) fn has_rereads(&self, run: RunId) -> bool {
+        let rereads = self.rereads.lock().unwrap_or_else(PoisonError::into_inner);
+        rereads.keys().any(|(of, _, _)| *of == Some(run))
+    }
+
+    /// Asks the bridges for all records that are to be read again, in as few requests as may be.
+    pub(crate) async fn ask_for_rereads(&self) {
+        let wanted = std::mem::take(&mut *self.rereads.lock().unwrap_or_else(PoisonError::into_inner));
+        for (place, ids) in wanted {
+            if let Err(error) = self.ask_for_reread(&place, &ids).await {
+                tracing::warn!(%error, "Records could not be asked for again; trying once more soon.");
+                let mut rereads = self.rereads.lock().unwrap_or_else(PoisonError::into_inner);
+                rereads.entry(place).or_default().extend(ids);
+            }
+        }
+    }
+
+    async fn ask_for_reread(&self, place: &RereadPlace, ids: &BTreeSet<String>) -> Result<(), Trouble> {
+        let (run, system, collection) = place;
+        let request = SyncRequest {
+            ids: ids.iter().cloned().collect(),
+            within: *run,
+            reason: Some("what was read of these records may be older than what is known of them".to_owned()),
+            ..SyncRequest::default()
+        };
+        self.ask(system, collection, &request, None).await
+    }
+
+    /// Asks once a run for the complete listing of a collection.
+    pub(crate) async fn ask_for_listing(
+        &self,
+        run_id: RunId,
+        system: &SystemName,
+        collection: &CollectionName,
+    ) -> Result<(), Trouble> {
+        if self.runs.get(run_id).is_none_or(|run| run.asks_whole(system, collection)) {
+            return Ok(());
+        }
+        let request = SyncRequest {
+            mode: Mode::Full,
+            within: Some(run_id),
+            reason: Some("to see which records are missing before any is made".to_owned()),
+            ..SyncRequest::default()
+        };
+        self.ask(system, collection, &request, Some(format!("listing-{run_id}-{system}-{collection}"))).await
+    }
+
+    async fn ask(
+        &self,
+        system: &SystemName,
+        collection: &CollectionName,
+        request: &SyncRequest,
+        id: Option<String>,
+    ) -> Result<(), Trouble> {
+        let envelope = Envelope { run: request.within, message_id: id };
+        let subject = subject::sync_request(system, Some(collection));
+        let sequence = self.broker.publish(subject, request, &envelope).await?;
+        if let Some(run_id) = request.within {
+            self.add_part(run_id, sequence, system, collection, request).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a request a part of its run. Doing so twice does no harm.
+    pub(crate) async fn add_part(
+        &self,
+        run_id: RunId,
+        sequence: u64,
+        system: &SystemName,
+        collection: &CollectionName,
+        request: &SyncRequest,
+    ) -> Result<(), Trouble> {
+        let part = Part {
+            request: sequence,
+            system: system.clone(),
+            collection: collection.clone(),
+            whole: request.mode != Mode::Incremental
+                && request.ids.is_empty()
+                && request.max_records.is_none(),
+            listed: None,
+        };
+        let same = |known: &Part| {
+            known.request == part.request
+                && known.system == part.system
+                && known.collection == part.collection
+        };
+        self.runs
+            .change(run_id, |run| {
+                if !run.parts.iter().any(same) {
+                    run.parts.push(part.clone());
+                }
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn tell(
+        &self,
+        plan: &RoutePlan,
+        link: &Link,
+        decision: Decision,
+        run: Option<RunId>,
+    ) -> Result<(), Trouble> {
+        for conflict in decision.conflicts {
+            tracing::warn!(
+                link = conflict.link,
+                field = conflict.field,
+                won = %conflict.won,
+                "Both sides changed one field; the loser is kept."
+            );
+            self.runs.count(run, Count::Conflict);
+            if let Some(run) = run {
+                self.publish_event(run, "conflict", &conflict).await?;
+            }
+        }
+        for (side, field, reason) in decision.parked {
+            let parked = Parked {
+                system: plan.system(side).clone(),
+                collection: plan.collection_name(side).clone(),
+                id: link.side(side).id.clone(),
+                key: Some(link.key.clone()),
+                field: Some(field),
+                reason,
+            };
+            self.tell_parked(run, &parked).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a record may be made now. Where complete listings are at hand or asked for, it waits for them; an
+/// incremental run lets the bridge look the key up.
+fn may_create(
+    plan: &RoutePlan,
+    link: &mut Link,
+    wanted: &Wanted,
+    run_id: Option<RunId>,
+    run: Option<&Run>,
+) -> bool {
+    let Some(run) = run else { return true };
+    let lists = run.request.mode != Mode::Incremental
+        || run.asks_whole(plan.system(wanted.side), plan.collection_name(wanted.side));
+    if !lists || run.listings_decided {
+        link.awaits_listing = None;
+        return true;
+    }
+    link.awaits_listing = run_id;
+    false
+}
+
+fn push_of(
+    plan: &RoutePlan,
+    name: &str,
+    link: &Link,
+    wanted: &Wanted,
+    run_id: Option<RunId>,
+    run: Option<&Run>,
+) -> PushRequest {
+    let state = link.side(wanted.side);
+    let listed = run.is_some_and(|run| {
+        run.listings_decided && run.has_whole(plan.system(wanted.side), plan.collection_name(wanted.side))
+    });
+    let other = plan.system(wanted.side.other());
+    let why = match wanted.op {
+        Op::Create => format!("{other} has {} and {} has not", link.key, plan.system(wanted.side)),
+        _ if wanted.conflicts.is_empty() => format!("changed in {other}"),
+        _ => format!("changed on both sides; {other} wins"),
+    };
+    PushRequest {
+        push: Some(PushId { link: name.to_owned(), counter: link.counter }),
+        op: wanted.op,
+        target: state.id.clone().map(|id| Target { id, handle: state.handle.clone() }),
+        set: wanted.set.clone(),
+        expect: wanted.expect.clone(),
+        absent_in: run_id.filter(|_| wanted.op == Op::Create && listed),
+        run: run_id,
+        why,
+    }
+}

@@ -1,0 +1,93 @@
+//! The reconciler: owns links and runs, and turns pull results into the fewest push requests by three-way compare.
+//!
+//! It speaks to no outside system and names none; what it knows of them is in the route files.
+
+pub mod decide;
+mod engine;
+mod keeper;
+pub mod link;
+mod links;
+mod outcomes;
+pub mod plan;
+mod pulls;
+pub mod read;
+mod requests;
+mod runs;
+
+use std::sync::Arc;
+
+use databridge_broker::{Broker, BucketError, Inbox, PublishError, TopologyError, Worker, consumers};
+use databridge_config::{ConfigFolder, Side};
+use databridge_runtime::CancellationToken;
+
+use crate::engine::Engine;
+
+/// The reconciler cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcilerError {
+    /// A consumer cannot be opened.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A bucket cannot be opened.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// The stream of outcomes cannot be asked.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// Works until told to stop; what is under way then is finished.
+pub async fn run(
+    broker: Broker,
+    config: &ConfigFolder,
+    stop: CancellationToken,
+) -> Result<(), ReconcilerError> {
+    let engine = Engine::open(broker.clone(), config).await?;
+    let stream_created = broker.read_after().await?.stream_created;
+    let requests = Inbox::open(&broker, consumers::sync_of_reconciler()).await?;
+    let pulls = Inbox::open(&broker, consumers::pulls()).await?;
+    let outcomes = Inbox::open(&broker, consumers::outcomes()).await?;
+    let listings = Inbox::open(&broker, consumers::listings()).await?;
+    take_up(&engine).await;
+    let outcomes_handler = outcomes::Outcomes { engine: Arc::clone(&engine), stream_created };
+    tokio::join!(
+        Worker::new(requests, Arc::new(requests::Requests(Arc::clone(&engine)))).run(stop.clone()),
+        Worker::new(pulls.clone(), Arc::new(pulls::Pulls(Arc::clone(&engine)))).run(stop.clone()),
+        Worker::new(outcomes, Arc::new(outcomes_handler)).run(stop.clone()),
+        Worker::new(listings, Arc::new(keeper::Listings(Arc::clone(&engine)))).run(stop.clone()),
+        keeper::keep(Arc::clone(&engine), pulls, stop.clone()),
+    );
+    Ok(())
+}
+
+/// Takes up what a crash may have left: pushes whose sending is not sure, records that were to be read again, and
+/// creates whose run is over.
+async fn take_up(engine: &Engine) {
+    for (name, _) in engine.links.open_ones() {
+        if let Err(error) = take_up_link(engine, &name).await {
+            tracing::warn!(%error, link = name, "A link could not be taken up; its next message will.");
+        }
+    }
+}
+
+async fn take_up_link(engine: &Engine, name: &str) -> Result<(), engine::Trouble> {
+    let _lock = engine.links.lock(name).await;
+    let Some(found) = engine.links.get(name).await? else { return Ok(()) };
+    let mut link = found.value;
+    let Some(plan) = engine.plans.iter().find(|plan| *plan.name() == link.route) else { return Ok(()) };
+    for side in Side::BOTH {
+        let state = link.side(side);
+        if let Some(outstanding) = &state.outstanding {
+            engine.send(plan, side, &link.key, outstanding).await?;
+        } else if state.reread {
+            let run = state.seen_in;
+            engine.want_reread(plan, side, run, state.id.iter().chain(state.rivals.keys()).cloned());
+        }
+    }
+    if link.awaits_listing.is_some_and(|run| engine.runs.get(run).is_none()) {
+        link.awaits_listing = None;
+        link.due = true;
+        engine.links.save(name, &link, Some(found.revision)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! Links: the durable pairs that a route has joined.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use databridge_config::Side;
+use databridge_model::subject::Lane;
+use databridge_model::{Conflict, Fields, Key, Name, PushRequest, ReadAfter, RunId, Value};
+use serde::{Deserialize, Serialize};
+
+/// A record and its partner, as the bucket `links` keeps them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// The route that joined them.
+    pub route: Name,
+    /// The match key, as it is now. The link's name is made of the first one and never changes.
+    pub key: Key,
+    /// The number of the last push.
+    pub counter: u64,
+    /// The left side.
+    pub left: SideState,
+    /// The right side.
+    pub right: SideState,
+    /// The run whose complete listing a create waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits_listing: Option<RunId>,
+    /// Something could not be done; the next run looks again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub due: bool,
+    /// The last conflicts, with the losers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
+}
+
+/// One side of a link.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SideState {
+    /// The system's id of the record; absent until one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Opaque to us; the bridge wants it back.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub handle: serde_json::Value,
+    /// What this side showed for each routed field when both last agreed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub base: Fields,
+    /// What it shows now, where that is not its base.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drift: Fields,
+    /// Fields whose base is what we wrote, not yet what the side has shown since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub provisional: BTreeSet<String>,
+    /// The revision of the last read that was taken in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+    /// The PULL sequence of the last read that was decided, with the time that tells its incarnation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pulled: Option<ReadAfter>,
+    /// The last outcome of this side: a read from before it is stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_outcome: Option<ReadAfter>,
+    /// The push that is under way; never more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outstanding: Option<Outstanding>,
+    /// The record is to be read again by its id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reread: bool,
+    /// Fields that the side cannot take, with the value it could not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parked: BTreeMap<String, ParkedField>,
+    /// What the side refused whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedPush>,
+    /// Other records of this side with the same key, each with the run that last saw it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rivals: BTreeMap<String, Option<RunId>>,
+    /// It is sure that there are several: nothing is pushed until a person has mended it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubled: bool,
+    /// The record is not there any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+    /// The run that last saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_in: Option<RunId>,
+}
+
+/// A push under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outstanding {
+    /// The push as it was sent: after a crash it is sent again, which the bridge answers without repeating it.
+    pub push: PushRequest,
+    /// Whether it went by the bulk lane.
+    pub bulk: bool,
+    /// What the other side showed for each field when the push was made.
+    pub from: Fields,
+    /// The fields whose difference was a conflict.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub conflicts: BTreeSet<String>,
+}
+
+impl Outstanding {
+    /// The lane it went by.
+    pub fn lane(&self) -> Lane {
+        if self.bulk { Lane::Bulk } else { Lane::Live }
+    }
+}
+
+/// A field that waits for a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParkedField {
+    /// The value that the side cannot take; another value is tried again.
+    pub value: Value,
+    /// Why.
+    pub reason: String,
+}
+
+/// A push that a side refused whole: the same content is not pushed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedPush {
+    /// The hash of what was to be set.
+    pub hash: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Link {
+    /// A link of which nothing is known yet.
+    pub fn new(route: Name, key: Key) -> Self {
+        Self {
+            route,
+            key,
+            counter: 0,
+            left: SideState::default(),
+            right: SideState::default(),
+            awaits_listing: None,
+            due: false,
+            conflicts: Vec::new(),
+        }
+    }
+
+    /// A side.
+    pub fn side(&self, side: Side) -> &SideState {
+        match side {
+            Side::Left => &self.left,
+            Side::Right => &self.right,
+        }
+    }
+
+    /// A side, to change it.
+    pub fn side_mut(&mut self, side: Side) -> &mut SideState {
+        match side {
+            Side::Left => &mut self.left,
+            Side::Right => &mut self.right,
+        }
+    }
+
+    /// Whether a push is under way on either side.
+    pub fn is_under_way(&self) -> bool {
+        self.left.outstanding.is_some() || self.right.outstanding.is_some()
+    }
+
+    /// Whether nothing may be pushed because a side has several records of the key.
+    pub fn is_doubled(&self) -> bool {
+        self.left.doubled || self.right.doubled
+    }
+}
+
+impl SideState {
+    /// What the side shows for a field; `None` if it never showed it.
+    pub fn shown(&self, field: &str) -> Option<&Value> {
+        self.drift.get(field).or_else(|| self.base.get(field))
+    }
+
+    /// Whether the side shows something else than when both agreed, or both never did.
+    pub fn has_changed(&self, field: &str) -> bool {
+        self.drift.contains_key(field) || !self.base.contains_key(field)
+    }
+
+    /// Takes in what the side shows for a field.
+    pub fn show(&mut self, field: &str, value: Value) {
+        if self.base.get(field) == Some(&value) {
+            self.drift.remove(field);
+        } else {
+            self.drift.insert(field.to_owned(), value);
+        }
+    }
+
+    /// Makes a value the base, without changing what the side shows.
+    pub fn set_base(&mut self, field: &str, value: Value) {
+        let shown = self.shown(field).cloned();
+        self.base.insert(field.to_owned(), value);
+        if let Some(shown) = shown {
+            self.show(field, shown);
+        }
+    }
+
+    /// Makes what the side shows the base.
+    pub fn settle(&mut self, field: &str) {
+        if let Some(value) = self.drift.remove(field) {
+            self.base.insert(field.to_owned(), value);
+        }
+    }
+
+    /// Whether the side shows just these values already.
+    pub fn shows(&self, fields: &Fields) -> bool {
+        fields.iter().all(|(field, value)| self.shown(field) == Some(value))
+    }
+
+    /// Whether a record of this side is known to be there.
+    pub fn is_there(&self) -> bool {
+        self.id.is_some() && !self.gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_goes_back_to_the_base_is_no_change() {
+        let mut side = SideState::default();
+        side.show("a", Value::text("1"));
+        assert!(side.has_changed("a"), "no base yet");
+        side.settle("a");
+        assert!(!side.has_changed("a"));
+        side.show("a", Value::text("2"));
+        assert!(side.has_changed("a"));
+        side.show("a", Value::text("1"));
+        assert!(!side.has_changed("a"));
+    }
+
+    #[test]
+    fn a_new_base_does_not_change_what_is_shown() {
+        let mut side = SideState::default();
+        side.show("a", Value::text("1"));
+        side.settle("a");
+        side.show("a", Value::text("3"));
+        side.set_base("a", Value::text("2"));
+        assert_eq!(side.shown("a"), Some(&Value::text("3")));
+        assert!(side.has_changed("a"));
+        side.set_base("a", Value::text("3"));
+        assert!(!side.has_changed("a"));
+    }
+}

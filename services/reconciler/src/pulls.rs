@@ -1,0 +1,401 @@
+//! Deciding pull results.
+
+use std::sync::Arc;
+
+use databridge_broker::{BucketError, Handler, Job, Verdict};
+use databridge_config::Side;
+use databridge_model::{Key, Name, Parked, PullResult, RunId};
+
+use crate::decide::decide;
+use crate::engine::{Engine, Trouble};
+use crate::link::{Link, SideState};
+use crate::plan::RoutePlan;
+use crate::read::{Worth, take_in};
+use crate::runs::Count;
+
+/// Deals with `pull.>`.
+#[derive(Debug)]
+pub(crate) struct Pulls(pub(crate) Arc<Engine>);
+
+impl Handler for Pulls {
+    fn stage(&self) -> &'static str {
+        "pull"
+    }
+
+    fn lane(&self, job: &Job) -> String {
+        // The key: both sides of a link have it in their subjects.
+        job.subject().rsplit('.').next().unwrap_or_default().to_owned()
+    }
+
+    async fn handle(&self, job: &Job) -> Verdict {
+        let read: PullResult = match job.read("a pull result") {
+            Ok(read) => read,
+            Err(error) => return Verdict::Dead(error.to_string()),
+        };
+        match self.decide(&read, job.sequence()).await {
+            Ok(()) => Verdict::Done,
+            Err(error) => Verdict::Retry(error.to_string()),
+        }
+    }
+
+    async fn rested(&self) {
+        self.0.ask_for_rereads().await;
+        self.0.runs.moved.notify_one();
+    }
+}
+
+impl Pulls {
+    async fn decide(&self, read: &PullResult, sequence: u64) -> Result<(), Trouble> {
+        for plan in &self.0.plans {
+            if let Some(side) = plan.side_of(&read.system, &read.collection) {
+                self.decide_for(plan, side, read, sequence).await?;
+            }
+        }
+        self.0.runs.count(read.run, Count::Record);
+        Ok(())
+    }
+
+    async fn decide_for(
+        &self,
+        plan: &RoutePlan,
+        side: Side,
+        read: &PullResult,
+        sequence: u64,
+    ) -> Result<(), Trouble> {
+        let engine = &self.0;
+        let by_id = engine.links.by_id(plan.name(), side, &read.id);
+        let name = match (&by_id, &read.key) {
+            (Some(name), _) => name.clone(),
+            (None, Some(key)) => engine
+                .links
+                .by_key(plan.name(), key)
+                .unwrap_or_else(|| engine.links.free_name(plan.link_name(key))),
+            (None, None) if read.deleted => return Ok(()),
+            (None, None) => return engine.tell_parked(read.run, &keyless(plan, side, read)).await,
+        };
+        loop {
+            match self.decide_link(plan, side, read, sequence, &name).await {
+                Err(Trouble::Bucket(BucketError::Moved(_))) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn decide_link(
+        &self,
+        plan: &RoutePlan,
+        side: Side,
+        read: &PullResult,
+        sequence: u64,
+        name: &str,
+    ) -> Result<(), Trouble> {
+        let engine = &self.0;
+        let _lock = engine.links.lock(name).await;
+        let found = engine.links.get(name).await?;
+        let revision = found.as_ref().map(|found| found.revision);
+        let mut link = match (found, &read.key) {
+            (Some(found), _) => found.value,
+            (None, Some(key)) => Link::new(plan.name().clone(), key.clone()),
+            (None, None) => return Ok(()),
+        };
+        let dry_run = read.run.filter(|id| engine.runs.get(*id).is_some_and(|run| run.request.dry_run));
+        let state = link.side(side);
+        let is_rival = state.rivals.contains_key(&read.id);
+        let is_other = state.id.as_ref().is_some_and(|id| *id != read.id) && !state.gone;
+        if dry_run.is_none() && (is_rival || is_other) {
+            return self.rival(plan, side, read, name, link, revision).await;
+        }
+        if read.deleted {
+            if dry_run.is_some() {
+                return Ok(());
+            }
+            return self.gone(plan, side, read, name, link, revision).await;
+        }
+        let Some(key) = &read.key else {
+            return engine.tell_parked(read.run, &key_lost(plan, side, read, &link)).await;
+        };
+        if let Some(parked) = self.key_taken(plan, side, read, key, name, &link) {
+            return engine.tell_parked(read.run, &parked).await;
+        }
+        let before = link.clone();
+        match take_in(plan, &mut link, side, read, sequence) {
+            Worth::Nothing if dry_run.is_none() => {
+                // A crash may have come between the link and its pushes: they are sent again, which is safe.
+                if link.is_under_way() {
+                    self.send_again(plan, &link).await?;
+                }
+                if is_still_double(side, read, &mut link) {
+                    return self.park_double(side, read, name, &link, revision).await;
+                }
+                // What waited (a create for its listing, a push that failed) has its turn again.
+                let mut probe = before.clone();
+                let decision = decide(plan, &mut probe, name, engine.broker.clock().now());
+                if link.due || probe != before || !decision.pushes.is_empty() {
+                    return engine.decide_and_save(plan, name, before, revision, read.run).await;
+                }
+                Ok(())
+            }
+            Worth::ReadAgain if dry_run.is_none() => {
+                link.side_mut(side).reread = true;
+                engine.links.save(name, &link, revision).await?;
+                if link.side(side).outstanding.is_none() {
+                    engine.want_reread(plan, side, read.run, [read.id.clone()]);
+                }
+                Ok(())
+            }
+            _ => {
+                let released = adopt_key(plan, side, key, &mut link);
+                if dry_run.is_none() && is_still_double(side, read, &mut link) {
+                    return self.park_double(side, read, name, &link, revision).await;
+                }
+                if !released.is_empty() {
+                    engine.want_reread(plan, side, read.run, released);
+                }
+                match dry_run {
+                    Some(run) => engine.say_what_would_be(plan, name, link, run).await,
+                    None if link == before && !link.due => Ok(()),
+                    None => engine.decide_and_save(plan, name, link, revision, read.run).await,
+                }
+            }
+        }
+    }
+
+    async fn park_double(
+        &self,
+        side: Side,
+        read: &PullResult,
+        name: &str,
+        link: &Link,
+        revision: Option<u64>,
+    ) -> Result<(), Trouble> {
+        self.0.links.save(name, link, revision).await?;
+        let state = link.side(side);
+        let ids: Vec<_> = state.id.iter().chain(state.rivals.keys()).cloned().collect();
+        for id in &ids {
+            self.0.tell_parked(read.run, &doubled(read, &link.key, id, &ids)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_again(&self, plan: &RoutePlan, link: &Link) -> Result<(), Trouble> {
+        for side in Side::BOTH {
+            if let Some(outstanding) = &link.side(side).outstanding {
+                self.0.send(plan, side, &link.key, outstanding).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A record was asked for by its id and is not there.
+    async fn gone(
+        &self,
+        plan: &RoutePlan,
+        side: Side,
+        read: &PullResult,
+        name: &str,
+        mut link: Link,
+        revision: Option<u64>,
+    ) -> Result<(), Trouble> {
+        let state = link.side_mut(side);
+        state.reread = false;
+        if state.outstanding.is_some() || state.gone {
+            return Ok(self.0.links.save(name, &link, revision).await?);
+        }
+        if !state.rivals.is_empty() {
+            // The key has a record still, under another id: that one takes its place.
+            let rivals: Vec<_> = std::mem::take(&mut state.rivals).into_keys().collect();
+            (state.id, state.doubled) = (None, false);
+            (state.revision, state.pulled) = (None, None);
+            self.0.links.save(name, &link, revision).await?;
+            self.0.want_reread(plan, side, read.run, rivals);
+            return Ok(());
+        }
+        state.gone = true;
+        self.0.links.save(name, &link, revision).await?;
+        let parked = Parked {
+            system: read.system.clone(),
+            collection: read.collection.clone(),
+            id: Some(read.id.clone()),
+            key: Some(link.key.clone()),
+            field: None,
+            reason: format!(
+                "the record is not in {}.{} any more; its partner in {} is left as it is",
+                read.system,
+                read.collection,
+                plan.system(side.other())
+            ),
+        };
+        self.0.tell_parked(read.run, &parked).await
+    }
+
+    /// Another record of this side has, or had, the link's key. Either the record has a new id now, or there are
+    /// two: both are read again by their ids, which tells.
+    async fn rival(
+        &self,
+        plan: &RoutePlan,
+        side: Side,
+        read: &PullResult,
+        name: &str,
+        mut link: Link,
+        revision: Option<u64>,
+    ) -> Result<(), Trouble> {
+        let key = link.key.clone();
+        let was_doubled = link.side(side).doubled;
+        let has_key = read.key.as_ref() == Some(&key) && !read.deleted;
+        let state = link.side_mut(side);
+        let newcomer = !state.rivals.contains_key(&read.id);
+        if has_key {
+            state.rivals.insert(read.id.clone(), read.run);
+        } else {
+            state.rivals.remove(&read.id);
+        }
+        let both_seen = read.run.is_some() && state.seen_in == read.run && !state.gone;
+        state.doubled = !state.rivals.is_empty() && (state.doubled || both_seen);
+        let now_doubled = state.doubled;
+        if newcomer && has_key && !now_doubled {
+            state.reread = true;
+            let ids: Vec<_> = state.id.iter().chain(state.rivals.keys()).cloned().collect();
+            self.0.links.save(name, &link, revision).await?;
+            self.0.want_reread(plan, side, read.run, ids);
+            return Ok(());
+        }
+        if state.rivals.is_empty() {
+            return self.0.decide_and_save(plan, name, link, revision, read.run).await;
+        }
+        let ids: Vec<_> = state.id.iter().chain(state.rivals.keys()).cloned().collect();
+        self.0.links.save(name, &link, revision).await?;
+        if now_doubled && (!was_doubled || newcomer) {
+            for id in &ids {
+                self.0.tell_parked(read.run, &doubled(read, &key, id, &ids)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The record's key now is the key of another link.
+    fn key_taken(
+        &self,
+        plan: &RoutePlan,
+        side: Side,
+        read: &PullResult,
+        key: &Key,
+        name: &str,
+        link: &Link,
+    ) -> Option<Parked> {
+        let holder = self.0.links.by_key(plan.name(), key)?;
+        if holder == name || link.key == *key {
+            return None;
+        }
+        Some(Parked {
+            system: read.system.clone(),
+            collection: read.collection.clone(),
+            id: Some(read.id.clone()),
+            key: Some(key.clone()),
+            field: Some(plan.route.side(side).key.clone()),
+            reason: format!(
+                "its key was changed from {} to {key}, which another record has already; give each its own",
+                link.key
+            ),
+        })
+    }
+}
+
+/// The link's own record has the key, and so have rivals.
+fn is_still_double(side: Side, read: &PullResult, link: &mut Link) -> bool {
+    let has_key = read.key.as_ref() == Some(&link.key);
+    let state = link.side_mut(side);
+    let newly = has_key && !state.rivals.is_empty() && !state.doubled;
+    state.doubled |= newly;
+    newly
+}
+
+/// After an edit of the key on the side that owns it, the link goes by the new one. Gives the ids of the records
+/// that shared the old key: it is theirs now.
+fn adopt_key(plan: &RoutePlan, side: Side, key: &Key, link: &mut Link) -> Vec<String> {
+    let field = &plan.route.side(side).key;
+    let owns = plan
+        .fields
+        .iter()
+        .any(|rule| rule.rule.on(side) == field && rule.rule.direction.goes_to(side.other()));
+    let other: &SideState = link.side(side.other());
+    if link.key == *key || (!owns && other.is_there()) {
+        return Vec::new();
+    }
+    link.key = key.clone();
+    let state = link.side_mut(side);
+    state.doubled = false;
+    std::mem::take(&mut state.rivals).into_keys().collect()
+}
+
+fn keyless(plan: &RoutePlan, side: Side, read: &PullResult) -> Parked {
+    let field = plan.route.side(side).key.clone();
+    Parked {
+        system: read.system.clone(),
+        collection: read.collection.clone(),
+        id: Some(read.id.clone()),
+        key: None,
+        reason: format!(
+            "the record has no {field}, so it cannot be matched; fill in {field} in {}",
+            read.system
+        ),
+        field: Some(field),
+    }
+}
+
+fn key_lost(plan: &RoutePlan, side: Side, read: &PullResult, link: &Link) -> Parked {
+    Parked {
+        key: Some(link.key.clone()),
+        reason: format!(
+            "its {} was emptied; it was {}, and nothing of the record is carried over until it has one again",
+            plan.route.side(side).key,
+            link.key
+        ),
+        ..keyless(plan, side, read)
+    }
+}
+
+fn doubled(read: &PullResult, key: &Key, id: &str, ids: &[String]) -> Parked {
+    Parked {
+        system: read.system.clone(),
+        collection: read.collection.clone(),
+        id: Some(id.to_owned()),
+        key: Some(key.clone()),
+        field: None,
+        reason: format!(
+            "{} records of {} have the key {key} (ids {}); nothing is carried over until only one has it",
+            ids.len(),
+            read.system,
+            ids.join(", ")
+        ),
+    }
+}
+
+/// The rivals that a complete listing did not show are there no more.
+pub(crate) async fn drop_unseen_rivals(
+    engine: &Engine,
+    route: &Name,
+    side: Side,
+    run: RunId,
+) -> Result<(), Trouble> {
+    for (name, facts) in engine.links.open_ones() {
+        if !facts.rivalled {
+            continue;
+        }
+        let Some(plan) = engine.plans.iter().find(|plan| plan.name() == route) else { continue };
+        let _lock = engine.links.lock(&name).await;
+        let Some(found) = engine.links.get(&name).await? else { continue };
+        let mut link = found.value;
+        if link.route != *route {
+            continue;
+        }
+        let state = link.side_mut(side);
+        let before = state.rivals.len();
+        state.rivals.retain(|_, seen| *seen == Some(run));
+        if state.rivals.len() == before {
+            continue;
+        }
+        state.doubled &= !state.rivals.is_empty();
+        engine.decide_and_save(plan, &name, link, Some(found.revision), Some(run)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Taking a read of a record into its side of a link.
+
+use databridge_config::Side;
+use databridge_model::{Fields, PullResult, ReadAfter};
+
+use crate::link::{Link, SideState};
+use crate::plan::RoutePlan;
+
+/// What a read is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// It tells something, and was taken in.
+    Taken,
+    /// It tells nothing that is not known.
+    Nothing,
+    /// It may be older than what is known: the record must be read again by its id.
+    ReadAgain,
+}
+
+/// Weighs a read, and takes it in if it is fresh.
+///
+/// A read from before the side's last outcome, one that comes while a push is under way, an older revision and an
+/// equal revision with other values prove nothing (decision 3 of the design).
+pub fn take_in(plan: &RoutePlan, link: &mut Link, side: Side, read: &PullResult, sequence: u64) -> Worth {
+    let fields = canonical(plan, side, &read.fields);
+    let state = link.side_mut(side);
+    if state.pulled.is_some_and(|pulled| {
+        pulled.stream_created == read.read_after.stream_created && sequence <= pulled.sequence
+    }) {
+        // A redelivery of what was decided already.
+        return Worth::Nothing;
+    }
+    state.seen_in = read.run.or(state.seen_in);
+    let nothing_new = state.id.as_deref() == Some(read.id.as_str()) && !state.gone && state.shows(&fields);
+    if is_before(&read.read_after, state.last_outcome.as_ref()) {
+        return if nothing_new { Worth::Nothing } else { Worth::ReadAgain };
+    }
+    if let Some(outstanding) = &state.outstanding {
+        let mut after_push = fields.clone();
+        for (field, value) in &outstanding.push.set {
+            if after_push.get(field) == Some(value) {
+                after_push.remove(field);
+            }
+        }
+        let is_our_write = state.shows(&after_push);
+        return if nothing_new || is_our_write { Worth::Nothing } else { Worth::ReadAgain };
+    }
+    if nothing_new
+        && state.handle == read.handle
+        && (read.revision.is_none() || state.revision == read.revision)
+        && state.provisional.is_empty()
+        && !state.reread
+    {
+        return Worth::Nothing;
+    }
+    if !state.reread && !nothing_new {
+        match (read.revision, state.revision) {
+            (Some(read), Some(known)) if read < known => return Worth::Nothing,
+            (Some(read), Some(known)) if read == known => return Worth::ReadAgain,
+            _ => {}
+        }
+    }
+    state.reread = false;
+    state.id = Some(read.id.clone());
+    state.gone = false;
+    state.handle = read.handle.clone();
+    state.revision = read.revision.or(state.revision);
+    state.pulled = Some(ReadAfter { sequence, stream_created: read.read_after.stream_created });
+    show_all(plan, side, state, fields);
+    Worth::Taken
+}
+
+/// Takes in what a side shows. A base that was only what we wrote is confirmed: what the system made of it by
+/// itself becomes the base, what differs otherwise is a person's edit.
+pub fn show_all(plan: &RoutePlan, side: Side, state: &mut SideState, fields: Fields) {
+    for (field, value) in fields {
+        if state.provisional.remove(&field)
+            && let Some(written) = state.base.get(&field)
+            && plan.collection(side).field_type(&field).may_normalise(written, &value)
+        {
+            state.base.insert(field.clone(), value.clone());
+        }
+        state.show(&field, value);
+    }
+}
+
+/// The fields that the route looks at, in canonical form. What is not of its type is left out: it is no news.
+pub fn canonical(plan: &RoutePlan, side: Side, fields: &Fields) -> Fields {
+    let mut out = Fields::new();
+    for (name, value) in plan.routed(side, fields) {
+        match plan.collection(side).field_type(&name).canonical(value) {
+            Ok(value) => {
+                out.insert(name, value);
+            }
+            Err(error) => {
+                tracing::warn!(%error, field = name, "A value is not of its declared type; it is left out.");
+            }
+        }
+    }
+    out
+}
+
+/// Whether a read was begun before an outcome was stored, as far as can be told.
+fn is_before(read: &ReadAfter, outcome: Option<&ReadAfter>) -> bool {
+    outcome.is_some_and(|outcome| {
+        read.stream_created != outcome.stream_created || read.sequence < outcome.sequence
+    })
+}

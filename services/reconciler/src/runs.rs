@@ -1,0 +1,235 @@
+//! Runs: everything that one sync request set going, to its end.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use databridge_broker::{Broker, Bucket, BucketError, names};
+use databridge_model::{CollectionName, Listed, Mode, RunId, RunSummary, SyncRequest, SystemName};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+/// A run, as the bucket `runs` keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// The subject of the request.
+    pub(crate) subject: String,
+    /// The request.
+    pub(crate) request: SyncRequest,
+    /// When it was opened.
+    pub(crate) opened_at: DateTime<Utc>,
+    /// What bridges were asked for.
+    pub(crate) parts: Vec<Part>,
+    /// Whether the creates that waited for the complete listings have been decided.
+    pub(crate) listings_decided: bool,
+    /// The counts so far.
+    pub(crate) summary: RunSummary,
+    /// When it ended.
+    pub(crate) ended_at: Option<DateTime<Utc>>,
+}
+
+/// What one bridge was asked for: a collection, by one request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// The sequence of the request.
+    pub(crate) request: u64,
+    /// The system.
+    pub(crate) system: SystemName,
+    /// The collection.
+    pub(crate) collection: CollectionName,
+    /// Whether everything was asked for.
+    pub(crate) whole: bool,
+    /// What the bridge answered.
+    pub(crate) listed: Option<Listed>,
+}
+
+impl Run {
+    /// Whether every bridge has answered.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.parts.iter().all(|part| part.listed.is_some())
+    }
+
+    /// The sequence in PULL up to which all must be decided.
+    pub(crate) fn pull_last(&self) -> u64 {
+        self.parts
+            .iter()
+            .filter_map(|part| part.listed.as_ref())
+            .map(|listed| listed.pull_last)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether everything of a collection was asked for.
+    pub(crate) fn asks_whole(&self, system: &SystemName, collection: &CollectionName) -> bool {
+        self.parts.iter().any(|part| part.whole && part.system == *system && part.collection == *collection)
+    }
+
+    /// Whether a complete listing of a collection has come.
+    pub(crate) fn has_whole(&self, system: &SystemName, collection: &CollectionName) -> bool {
+        let whole = |listed: &Listed| listed.whole && listed.complete;
+        self.parts.iter().any(|part| {
+            part.system == *system
+                && part.collection == *collection
+                && part.listed.as_ref().is_some_and(whole)
+        })
+    }
+
+    /// Whether pushes go by the bulk lane, and creates wait for complete listings.
+    pub(crate) fn is_bulk(&self) -> bool {
+        self.request.mode == Mode::Migrate
+    }
+}
+
+/// What happened that a run counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// A record was decided.
+    Record,
+    /// A push was sent.
+    Push,
+    /// A push wrote.
+    Written,
+    /// A push found nothing to write.
+    Unchanged,
+    /// A push failed for good.
+    Failed,
+    /// A conflict.
+    Conflict,
+    /// A record or field was parked.
+    Parked,
+}
+
+/// The runs of this reconciler.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    bucket: Bucket<Run>,
+    open: Mutex<HashMap<RunId, Open>>,
+    /// Wakes whoever sees runs to their end.
+    pub(crate) moved: Notify,
+}
+
+#[derive(Debug)]
+struct Open {
+    run: Run,
+    /// Counted since the record was last written.
+    counted: RunSummary,
+}
+
+impl Runs {
+    /// Opens the bucket and takes up the runs that are not ended.
+    pub(crate) async fn open(broker: &Broker) -> Result<Self, BucketError> {
+        let bucket: Bucket<Run> = broker.bucket(names::RUNS).await?;
+        let mut open = HashMap::new();
+        for (key, found) in bucket.all().await? {
+            if let (Ok(id), None) = (key.parse(), found.value.ended_at) {
+                open.insert(RunId(id), Open { run: found.value, counted: RunSummary::default() });
+            }
+        }
+        Ok(Self { bucket, open: Mutex::new(open), moved: Notify::new() })
+    }
+
+    /// Opens a run; false if it was opened (or ended) before.
+    pub(crate) async fn start(&self, id: RunId, run: Run) -> Result<bool, BucketError> {
+        match self.bucket.create(&id.to_string(), &run).await {
+            Ok(_) => {
+                self.lock().insert(id, Open { run, counted: RunSummary::default() });
+                self.moved.notify_one();
+                Ok(true)
+            }
+            Err(BucketError::Moved(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An open run.
+    pub(crate) fn get(&self, id: RunId) -> Option<Run> {
+        self.lock().get(&id).map(|open| open.run.clone())
+    }
+
+    /// The open runs.
+    pub(crate) fn open_ids(&self) -> BTreeSet<RunId> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// Counts; written with the run's next change.
+    pub(crate) fn count(&self, id: Option<RunId>, what: Count) {
+        let mut open = self.lock();
+        let Some(open) = id.and_then(|id| open.get_mut(&id)) else { return };
+        add(&mut open.counted, what);
+        add(&mut open.run.summary, what);
+    }
+
+    /// Changes an open run and writes it. `None` if it is not open.
+    pub(crate) async fn change(
+        &self,
+        id: RunId,
+        change: impl Fn(&mut Run),
+    ) -> Result<Option<Run>, BucketError> {
+        let key = id.to_string();
+        loop {
+            let Some(found) = self.bucket.get(&key).await? else { return Ok(None) };
+            let mut run = found.value;
+            if run.ended_at.is_some() {
+                self.lock().remove(&id);
+                return Ok(None);
+            }
+            let counted = {
+                let mut open = self.lock();
+                open.get_mut(&id).map(|open| std::mem::take(&mut open.counted)).unwrap_or_default()
+            };
+            merge(&mut run.summary, &counted);
+            change(&mut run);
+            match self.bucket.update(&key, &run, found.revision).await {
+                Ok(_) => {
+                    let mut open = self.lock();
+                    if run.ended_at.is_some() {
+                        open.remove(&id);
+                    } else if let Some(known) = open.get_mut(&id) {
+                        known.run = run.clone();
+                        merge(&mut known.run.summary, &known.counted.clone());
+                    } else {
+                        open.insert(id, Open { run: run.clone(), counted: RunSummary::default() });
+                    }
+                    drop(open);
+                    self.moved.notify_one();
+                    return Ok(Some(run));
+                }
+                Err(error) => {
+                    if let Some(open) = self.lock().get_mut(&id) {
+                        merge(&mut open.counted, &counted);
+                    }
+                    if !matches!(error, BucketError::Moved(_)) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn add(summary: &mut RunSummary, what: Count) {
+    let counter = match what {
+        Count::Record => &mut summary.records,
+        Count::Push => &mut summary.pushes,
+        Count::Written => &mut summary.written,
+        Count::Unchanged => &mut summary.unchanged,
+        Count::Failed => &mut summary.failed,
+        Count::Conflict => &mut summary.conflicts,
+        Count::Parked => &mut summary.parked,
+    };
+    *counter += 1;
+}
+
+fn merge(into: &mut RunSummary, counted: &RunSummary) {
+    into.records += counted.records;
+    into.pushes += counted.pushes;
+    into.written += counted.written;
+    into.unchanged += counted.unchanged;
+    into.failed += counted.failed;
+    into.conflicts += counted.conflicts;
+    into.parked += counted.parked;
+}
