@@ -1,0 +1,264 @@
+//! Doing pushes: one query of the rows to be written, then one applyEdits, for many at a time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use databridge_bridge::{Effect, PushTask, effect_of_error};
+use databridge_http::{CallError, ErrorClass};
+use databridge_model::{Failure, FailureClass, Key, Op, OutcomeResult};
+
+use crate::change::{Again, Change, Judgement, key_of};
+use crate::collection::LayerCollection;
+use crate::decode::Row;
+use crate::edits::{self, Edit};
+use crate::layer::Layer;
+use crate::service::{FeatureService, Form, Tally};
+
+/// The most pushes of one applyEdits (arcgis.md, section 4: beyond 250 the docs steer to `append`).
+pub(crate) const MOST_EDITS: usize = 250;
+/// The most bytes of one applyEdits. Servers' limits are not published; a servlet container's own is 2 MB.
+const MOST_BYTES: usize = 1_500_000;
+/// A push that belongs to another worker by now is let go for so long.
+const NOT_OURS: Duration = Duration::from_secs(1);
+
+/// A push under way.
+#[derive(Debug)]
+struct Work {
+    index: usize,
+    task: PushTask,
+    /// Fields that the layer refused, each with the reason.
+    parked: BTreeMap<String, String>,
+}
+
+/// What came of a batch: effects by place, and what is to be tried again.
+#[derive(Debug, Default)]
+struct Attempt {
+    settled: Vec<(usize, Effect)>,
+    again: Vec<Vec<Work>>,
+}
+
+/// One effect for each push, in order. All calls are counted to the first that is settled.
+pub(crate) async fn apply(
+    service: &FeatureService,
+    collection: &LayerCollection,
+    tasks: Vec<PushTask>,
+) -> Vec<Effect> {
+    let tally = Tally::default();
+    let mut effects: Vec<Option<Effect>> = tasks.iter().map(|_| None).collect();
+    let mut open: Vec<Work> = tasks
+        .into_iter()
+        .enumerate()
+        .map(|(index, task)| Work { index, task, parked: BTreeMap::new() })
+        .collect();
+    let mut batches = VecDeque::new();
+    while !open.is_empty() {
+        let rest = open.split_off(open.len().min(MOST_EDITS));
+        batches.push_back(std::mem::replace(&mut open, rest));
+    }
+    while let Some(batch) = batches.pop_front() {
+        let attempt = attempted(service, collection, batch, &tally).await;
+        for (index, effect) in attempt.settled {
+            if let Some(place) = effects.get_mut(index) {
+                *place = Some(effect);
+            }
+        }
+        batches.extend(attempt.again.into_iter().filter(|batch| !batch.is_empty()));
+    }
+    let mut effects: Vec<Effect> =
+        effects.into_iter().map(|effect| effect.unwrap_or(Effect::NotNow(NOT_OURS))).collect();
+    let first = effects.iter_mut().find_map(|effect| match effect {
+        Effect::Settled { calls, .. } => Some(calls),
+        _ => None,
+    });
+    if let Some(calls) = first {
+        *calls = tally.count();
+    }
+    effects
+}
+
+async fn attempted(
+    service: &FeatureService,
+    collection: &LayerCollection,
+    batch: Vec<Work>,
+    tally: &Tally,
+) -> Attempt {
+    let mut attempt = Attempt::default();
+    let batch = attempt.addressed(batch);
+    let (layer, found) = match Found::look(collection, &batch, tally).await {
+        Ok(found) => found,
+        Err(error) => {
+            attempt.settled.extend(batch.iter().map(|work| (work.index, effect_of_failed_read(&error))));
+            return attempt;
+        }
+    };
+    let mut writes = Vec::new();
+    for work in batch {
+        let change =
+            Change::new(&layer, &collection.declared, &work.task.push, work.task.doubtful, &work.parked);
+        match change.judged(&layer, found.row_of(&work, &layer)) {
+            Judgement::Settled(effect) => attempt.settled.push((work.index, effect)),
+            // Asked as late as can be: the query before may have taken long.
+            Judgement::Write(..) if !work.task.still_mine.now() => {
+                attempt.settled.push((work.index, Effect::NotNow(NOT_OURS)));
+            }
+            Judgement::Write(edit, shown) => writes.push((work, edit, shown)),
+        }
+    }
+    if writes.is_empty() {
+        return attempt;
+    }
+    let edits: Vec<Edit> = writes.iter().map(|(_, edit, _)| edit.clone()).collect();
+    let form = edits::form(&layer, &edits);
+    if writes.len() > 1 && bytes(&form) > MOST_BYTES {
+        attempt.halve(writes.into_iter().map(|(work, ..)| work).collect());
+        return attempt;
+    }
+    fail::fail_point!("gis.before-apply");
+    let answer = service.apply_edits(layer.number, form, tally).await;
+    fail::fail_point!("gis.after-apply");
+    let body = match answer {
+        Ok(body) => body,
+        Err(refusal) => {
+            let mut works: Vec<Work> = writes.into_iter().map(|(work, ..)| work).collect();
+            if refusal.divisible && works.len() > 1 {
+                let doubt = refusal.error.class == ErrorClass::Unknown;
+                for work in &mut works {
+                    work.task.doubtful |= doubt;
+                }
+                tracing::info!(error = %refusal.error, edits = works.len(), "A batch of edits is refused and goes in halves.");
+                attempt.halve(works);
+            } else {
+                let effect = effect_of_error(&refusal.error, 0);
+                attempt.settled.extend(works.into_iter().map(|work| (work.index, effect.clone())));
+            }
+            return attempt;
+        }
+    };
+    let verdicts = edits::verdicts(body, &edits);
+    let (mut rolled_back, mut without) = (Vec::new(), Vec::new());
+    let all = writes.len();
+    for ((mut work, _, shown), verdict) in writes.into_iter().zip(verdicts) {
+        let change =
+            Change::new(&layer, &collection.declared, &work.task.push, work.task.doubtful, &work.parked);
+        match change.outcome(verdict, shown) {
+            Ok(effect) => attempt.settled.push((work.index, effect)),
+            Err(Again::Smaller) => rolled_back.push(work),
+            Err(Again::Without(field, reason)) => {
+                work.parked.insert(field, reason);
+                without.push(work);
+            }
+        }
+    }
+    attempt.again.push(without);
+    match rolled_back.len() {
+        1 if all == 1 => attempt.settled.extend(rolled_back.iter().map(|work| (work.index, taken_back()))),
+        rolled if rolled == all => attempt.halve(rolled_back),
+        _ => attempt.again.push(rolled_back),
+    }
+    attempt
+}
+
+impl Attempt {
+    /// Lets through what addresses a row, each row once: a second push of the same row waits for its own turn.
+    fn addressed(&mut self, batch: Vec<Work>) -> Vec<Work> {
+        let (mut now, mut later, mut rows) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for work in batch {
+            match (work.task.push.op, object_id(&work)) {
+                (Op::Create, _) => now.push(work),
+                (_, None) => self.settled.push((work.index, unaddressed(&work))),
+                (_, Some(object_id)) if rows.insert(object_id) => now.push(work),
+                (_, Some(_)) => later.push(work),
+            }
+        }
+        self.again.push(later);
+        now
+    }
+
+    fn halve(&mut self, mut works: Vec<Work>) {
+        let second = works.split_off(works.len().div_ceil(2));
+        self.again.extend([works, second]);
+    }
+}
+
+/// The rows as they are just before the write.
+#[derive(Debug, Default)]
+struct Found {
+    by_id: BTreeMap<i64, Row>,
+    by_key: BTreeMap<Key, Row>,
+}
+
+impl Found {
+    async fn look(
+        collection: &LayerCollection,
+        batch: &[Work],
+        tally: &Tally,
+    ) -> Result<(std::sync::Arc<Layer>, Self), CallError> {
+        let mut layer = collection.layer(tally).await?;
+        let mut found = Self::default();
+        let key = |work: &Work| {
+            let push = &work.task.push;
+            let must_look = push.op == Op::Create && (work.task.doubtful || push.absent_in.is_none());
+            must_look.then(|| key_of(push, &layer)).flatten()
+        };
+        let keys: Vec<Key> = batch.iter().filter_map(key).collect();
+        if !keys.is_empty() {
+            for row in collection.by_keys(&keys, tally).await? {
+                if let Some(key) = row.shown.key.clone() {
+                    found.by_key.entry(key).or_insert(row);
+                }
+            }
+        }
+        let ids: Vec<i64> =
+            batch.iter().filter(|work| work.task.push.op != Op::Create).filter_map(object_id).collect();
+        if !ids.is_empty() {
+            (layer, found.by_id) = collection.by_ids(&ids, tally).await?;
+        }
+        Ok((layer, found))
+    }
+
+    fn row_of(&self, work: &Work, layer: &Layer) -> Option<&Row> {
+        match work.task.push.op {
+            Op::Create => self.by_key.get(&key_of(&work.task.push, layer)?),
+            Op::Update | Op::Delete => self.by_id.get(&object_id(work)?),
+        }
+    }
+}
+
+fn object_id(work: &Work) -> Option<i64> {
+    work.task.push.target.as_ref()?.id.trim().parse().ok()
+}
+
+fn unaddressed(work: &Work) -> Effect {
+    let told = work.task.push.target.as_ref().map_or("nothing", |target| target.id.as_str());
+    Effect::Settled {
+        result: OutcomeResult::Refused,
+        shown: None,
+        parked: BTreeMap::new(),
+        error: Some(Failure {
+            class: FailureClass::Invalid,
+            message: format!("the target's id must be the row's object id, a number, and is `{told}`"),
+            field: None,
+        }),
+        calls: 0,
+    }
+}
+
+/// Nothing was written, so whatever is wrong with the reading refuses no record.
+fn effect_of_failed_read(error: &CallError) -> Effect {
+    match effect_of_error(error, 0) {
+        Effect::Settled { error: Some(failure), .. } => Effect::Failed(failure),
+        other => other,
+    }
+}
+
+fn taken_back() -> Effect {
+    Effect::Failed(Failure {
+        class: FailureClass::Transient,
+        message: "the server took the edit back and does not say why".to_owned(),
+        field: None,
+    })
+}
+
+fn bytes(form: &Form) -> usize {
+    form.iter().map(|(_, value)| value.len()).sum()
+}

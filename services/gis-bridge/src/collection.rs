@@ -1,0 +1,188 @@
+//! One collection and its layer: metadata kept between calls, rows by page, by id and by key.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use databridge_config::Collection;
+use databridge_http::{CallError, ErrorClass};
+use databridge_model::{CollectionName, Key, Parked, SystemName};
+
+use crate::decode::{Feature, Row};
+use crate::layer::{Layer, Source};
+use crate::layer_page::{EsriType, LayerPage};
+use crate::place::Probe;
+use crate::query::{self, FeatureSet, Wanted};
+use crate::service::{FeatureService, Reply, Tally};
+use crate::settings::LayerPart;
+
+/// A collection of the system file.
+#[derive(Debug)]
+pub(crate) struct LayerCollection {
+    pub(crate) system: SystemName,
+    pub(crate) name: CollectionName,
+    pub(crate) declared: Collection,
+    part: LayerPart,
+    service: Arc<FeatureService>,
+    known: Mutex<Option<Arc<Layer>>>,
+}
+
+impl LayerCollection {
+    pub(crate) fn new(
+        system: SystemName,
+        name: CollectionName,
+        declared: Collection,
+        part: LayerPart,
+        service: Arc<FeatureService>,
+    ) -> Self {
+        Self { system, name, declared, part, service, known: Mutex::default() }
+    }
+
+    /// Reads what the layer says of itself, and keeps it.
+    pub(crate) async fn look(&self, tally: &Tally) -> Result<(Arc<Layer>, Probe), CallError> {
+        let Reply { body, server_time } = self.service.layer_page(self.part.layer, tally).await?;
+        let error = |message: String| CallError {
+            class: ErrorClass::Invalid,
+            call: format!("GET layer {}", self.part.layer),
+            message,
+        };
+        let page: LayerPage = serde_json::from_value(body).map_err(|why| {
+            error(format!("the answer is no layer's page ({why}); is GIS_SERVICE_URL right?"))
+        })?;
+        let layer = Layer::new(&self.part, &self.declared, &page).map_err(|why| error(why.to_string()))?;
+        *self.known() = Some(Arc::clone(&layer));
+        let probe = Probe { last_edit: layer.last_edit, server_time };
+        Ok((layer, probe))
+    }
+
+    /// The layer as last seen; looked at where it has not been yet.
+    pub(crate) async fn layer(&self, tally: &Tally) -> Result<Arc<Layer>, CallError> {
+        let known = self.known().clone();
+        match known {
+            Some(layer) => Ok(layer),
+            None => self.look(tally).await.map(|(layer, _)| layer),
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Option<Arc<Layer>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rows, and the layer as it is. A query that is refused may name a field that the layer has lost since it was
+    /// last looked at: then it is looked at and asked once more.
+    pub(crate) async fn rows(
+        &self,
+        wanted: &Wanted<'_>,
+        tally: &Tally,
+    ) -> Result<(Arc<Layer>, FeatureSet), CallError> {
+        let layer = self.layer(tally).await?;
+        match self.asked(&layer, wanted, tally).await {
+            Err(error) if error.class == ErrorClass::Invalid => {
+                let (fresh, _) = self.look(tally).await?;
+                if fresh.out_fields() == layer.out_fields() && fresh.edit_date == layer.edit_date {
+                    return Err(error);
+                }
+                let set = self.asked(&fresh, wanted, tally).await?;
+                Ok((fresh, set))
+            }
+            answer => answer.map(|set| (layer, set)),
+        }
+    }
+
+    async fn asked(
+        &self,
+        layer: &Layer,
+        wanted: &Wanted<'_>,
+        tally: &Tally,
+    ) -> Result<FeatureSet, CallError> {
+        let reply = self.service.query(layer.number, query::form(layer, wanted), tally).await?;
+        FeatureSet::read(layer.number, reply.body)
+    }
+
+    /// The rows with these ids, as far as they are there. A server may give fewer at once than it was asked for.
+    pub(crate) async fn by_ids(
+        &self,
+        ids: &[i64],
+        tally: &Tally,
+    ) -> Result<(Arc<Layer>, BTreeMap<i64, Row>), CallError> {
+        let mut layer = self.layer(tally).await?;
+        let mut found = BTreeMap::new();
+        let mut open: Vec<i64> = ids.to_vec();
+        open.sort_unstable();
+        open.dedup();
+        while !open.is_empty() {
+            let asked: Vec<i64> = open.iter().copied().take(layer.page_rows).collect();
+            let (fresh, set) = self.rows(&Wanted::Ids(&asked), tally).await?;
+            layer = fresh;
+            let rows: Vec<Row> = set.features.iter().filter_map(|feature| feature.read(&layer)).collect();
+            let more = set.exceeded_transfer_limit == Some(true);
+            let given: Vec<i64> = rows.iter().map(|row| row.object_id).collect();
+            if more && !given.iter().any(|id| asked.contains(id)) {
+                return Err(self.wrong("the server says that there are more rows and gives none of them"));
+            }
+            open.retain(|id| !given.contains(id) && (more || !asked.contains(id)));
+            found.extend(
+                rows.into_iter().filter(|row| asked.contains(&row.object_id)).map(|row| (row.object_id, row)),
+            );
+        }
+        Ok((layer, found))
+    }
+
+    /// The rows with these keys, exactly.
+    pub(crate) async fn by_keys(&self, keys: &[Key], tally: &Tally) -> Result<Vec<Row>, CallError> {
+        let layer = self.layer(tally).await?;
+        let Some(Source::Attribute(field)) = layer.column(&layer.key).map(|column| &column.source) else {
+            return Err(self.wrong("the layer has lost its key field, so nothing can be looked up by key"));
+        };
+        let quoted = matches!(field.kind, EsriType::Text | EsriType::Guid | EsriType::GlobalId);
+        // A key that is no number is in no row of a field of numbers.
+        let values: Vec<String> = keys
+            .iter()
+            .map(|key| key.as_str().to_owned())
+            .filter(|text| quoted || text.parse::<f64>().is_ok())
+            .collect();
+        let mut rows = Vec::new();
+        for values in values.chunks(100) {
+            let wanted = Wanted::Values { field: &field.name, quoted, values };
+            let (layer, set) = self.rows(&wanted, tally).await?;
+            let read = set.features.iter().filter_map(|feature: &Feature| feature.read(&layer));
+            rows.extend(read.filter(|row| row.shown.key.as_ref().is_some_and(|key| keys.contains(key))));
+        }
+        Ok(rows)
+    }
+
+    /// An answer that cannot be: worth another try, and a person's look.
+    pub(crate) fn wrong(&self, message: impl Into<String>) -> CallError {
+        CallError {
+            class: ErrorClass::Transient,
+            call: format!("POST layer {}/query", self.part.layer),
+            message: message.into(),
+        }
+    }
+
+    /// What a person should know of a row's fields that could not be read.
+    pub(crate) fn notices_of(&self, row: &Row) -> impl Iterator<Item = Parked> + use<> {
+        let parked = Parked {
+            id: Some(row.shown.id.clone()),
+            key: row.shown.key.clone(),
+            ..self.notice(None, String::new())
+        };
+        let unreadable = row.unreadable.clone();
+        unreadable.into_iter().map(move |(field, reason)| Parked {
+            field: Some(field),
+            reason,
+            ..parked.clone()
+        })
+    }
+
+    /// What a person should know of the layer.
+    pub(crate) fn notice(&self, field: Option<String>, reason: String) -> Parked {
+        Parked {
+            system: self.system.clone(),
+            collection: self.name.clone(),
+            id: None,
+            key: None,
+            field,
+            reason,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The bridge to an ArcGIS feature service: it pulls layers by edit date and pushes edits in batches.
+//!
+//! Facts of the outside system have one home each: [`Settings`] what a person sets, `service_url` the addresses,
+//! `sign_in` tokens, `refusal` the ways in which a server says no, `layer_page` what a layer says of itself, `query`
+//! the asking for rows, `edits` the writing. `decode` and `encode` stand between the layer's values and ours.
+
+mod apply;
+mod change;
+mod collection;
+mod decode;
+mod edits;
+mod encode;
+mod layer;
+mod layer_page;
+mod listing;
+mod place;
+mod query;
+mod refusal;
+mod run;
+mod service;
+mod service_url;
+mod settings;
+mod sign_in;
+mod system;
+
+pub use place::Place;
+pub use run::{RunError, run};
+pub use service_url::ServiceUrlError;
+pub use settings::{BridgePart, LayerPart, ServiceSettings, Settings, SettingsError};
+pub use system::GisSystem;

@@ -1,0 +1,144 @@
+//! Asking a layer for rows (arcgis.md, section 2).
+
+use chrono::DateTime;
+use databridge_http::{CallError, ErrorClass};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::decode::Feature;
+use crate::encode::WGS84;
+use crate::layer::{EditDate, Layer};
+use crate::service::Form;
+
+/// Zones reach twelve hours west of UTC. A literal that is read in a zone we do not know is set so much earlier.
+const WESTERNMOST: i64 = 12 * 3600 * 1000;
+
+/// Which rows.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted<'a> {
+    /// The next `count` rows by object id.
+    Next {
+        /// Edited at or after this, in milliseconds since 1970.
+        since: Option<i64>,
+        /// After this object id.
+        after: Option<i64>,
+        count: usize,
+    },
+    /// The rows with these object ids.
+    Ids(&'a [i64]),
+    /// The rows where the field has one of these values.
+    Values { field: &'a str, quoted: bool, values: &'a [String] },
+}
+
+/// A query's answer. Other keys repeat the metadata.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FeatureSet {
+    pub(crate) features: Vec<Feature>,
+    /// There are more rows than were given. Absent where there are none.
+    pub(crate) exceeded_transfer_limit: Option<bool>,
+}
+
+impl FeatureSet {
+    pub(crate) fn read(layer: u32, body: Json) -> Result<Self, CallError> {
+        serde_json::from_value(body).map_err(|error| CallError {
+            class: ErrorClass::Transient,
+            call: format!("POST layer {layer}/query"),
+            message: format!("the answer holds no rows as a layer gives them ({error})"),
+        })
+    }
+}
+
+/// The parameters of a query for these rows, with everything that a record is made of.
+pub(crate) fn form(layer: &Layer, wanted: &Wanted<'_>) -> Form {
+    let mut form = vec![
+        ("f", "json".to_owned()),
+        ("outFields", layer.out_fields().join(",")),
+        ("returnGeometry", layer.with_geometry().to_string()),
+    ];
+    if layer.with_geometry() {
+        form.push(("outSR", WGS84.to_string()));
+    }
+    if layer.unknown_time_zone {
+        form.push(("timeReferenceUnknownClient", "true".to_owned()));
+    }
+    match wanted {
+        Wanted::Next { since, after, count } => {
+            form.push(("where", condition(layer, *since, *after)));
+            form.push(("orderByFields", format!("{} ASC", layer.object_id)));
+            if layer.pages != Some(false) {
+                form.push(("resultRecordCount", count.to_string()));
+            }
+        }
+        Wanted::Ids(ids) => {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            form.push(("objectIds", ids.join(",")));
+        }
+        Wanted::Values { field, quoted, values } => {
+            let literal = |text: &String| {
+                if *quoted { format!("'{}'", text.replace('\'', "''")) } else { text.clone() }
+            };
+            let literals: Vec<String> = values.iter().map(literal).collect();
+            form.push(("where", format!("{field} IN ({})", literals.join(", "))));
+        }
+    }
+    form
+}
+
+fn condition(layer: &Layer, since: Option<i64>, after: Option<i64>) -> String {
+    let edited = since.zip(layer.edit_date.as_ref()).and_then(|(since, date)| edited_since(date, since));
+    let beyond = after.map(|after| format!("{} > {after}", layer.object_id));
+    match (edited, beyond) {
+        (Some(edited), Some(beyond)) => format!("({edited}) AND {beyond}"),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => "1=1".to_owned(),
+    }
+}
+
+/// Literals have whole seconds unless a field says otherwise, so the second is rounded down.
+fn edited_since(date: &EditDate, since: i64) -> Option<String> {
+    let at = DateTime::from_timestamp_millis(if date.in_utc { since } else { since - WESTERNMOST })?;
+    Some(format!("{} >= TIMESTAMP '{}'", date.field, at.format("%Y-%m-%d %H:%M:%S")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::tests::layer;
+
+    fn parameter(form: &Form, name: &str) -> Option<String> {
+        form.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    }
+
+    #[test]
+    fn a_page_is_asked_for_by_edit_time_and_object_id() {
+        let wanted = Wanted::Next { since: Some(1_795_186_800_999), after: Some(17), count: 999 };
+        let form = form(&layer(|_| {}), &wanted);
+        assert_eq!(
+            parameter(&form, "where").unwrap(),
+            "(Edited >= TIMESTAMP '2026-11-20 15:00:00') AND OBJECTID > 17"
+        );
+        assert_eq!(parameter(&form, "orderByFields").unwrap(), "OBJECTID ASC");
+        assert_eq!(parameter(&form, "outSR").unwrap(), "4326");
+    }
+
+    #[test]
+    fn without_an_edit_date_every_row_is_asked_for() {
+        let layer = layer(|page| page["editFieldsInfo"] = Json::Null);
+        let all = form(&layer, &Wanted::Next { since: Some(5), after: None, count: 9 });
+        assert_eq!(parameter(&all, "where").unwrap(), "1=1");
+    }
+
+    #[test]
+    fn a_date_field_in_a_zone_of_its_own_is_asked_for_from_half_a_day_earlier() {
+        let date = EditDate { field: "D".to_owned(), in_utc: false };
+        assert_eq!(edited_since(&date, 43_200_000).unwrap(), "D >= TIMESTAMP '1970-01-01 00:00:00'");
+    }
+
+    #[test]
+    fn quotes_in_a_key_are_doubled() {
+        let values = ["O'Neil".to_owned(), "b".to_owned()];
+        let form = form(&layer(|_| {}), &Wanted::Values { field: "K", quoted: true, values: &values });
+        assert_eq!(parameter(&form, "where").unwrap(), "K IN ('O''Neil', 'b')");
+    }
+}

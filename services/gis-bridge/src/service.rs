@@ -1,0 +1,172 @@
+//! Calls to the feature service: signed, read whole, understood.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use databridge_http::{Answer, CallError, ClientError, ErrorClass, RetryPolicy, client, with_retries};
+use databridge_runtime::Clock;
+use reqwest::header::REFERER;
+use serde_json::Value as Json;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::refusal::{self, Refusal};
+use crate::service_url::ServiceUrl;
+use crate::settings::Credential;
+use crate::sign_in::{Bearer, TOKEN_HEADER, Tokens};
+
+/// The wait after a refusal for the limit that names none.
+const UNNAMED_WAIT: Duration = Duration::from_secs(5);
+
+/// Parameters of a call, form-encoded.
+pub(crate) type Form = Vec<(&'static str, String)>;
+
+/// Counts calls to the service. Those for tokens are not among them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally(Arc<AtomicU32>);
+
+impl Tally {
+    pub(crate) fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// An answer's body, and the server's clock when it was given.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) body: Json,
+    pub(crate) server_time: Option<DateTime<Utc>>,
+}
+
+/// A feature service.
+#[derive(Debug)]
+pub(crate) struct FeatureService {
+    line: Arc<Line>,
+}
+
+/// What calls are made with.
+#[derive(Debug)]
+struct Line {
+    address: ServiceUrl,
+    http: reqwest::Client,
+    tokens: Tokens,
+    closed_until: Mutex<Option<Instant>>,
+}
+
+struct Call {
+    url: Url,
+    name: String,
+    /// `None` asks by GET.
+    form: Option<Form>,
+    writes: bool,
+}
+
+impl FeatureService {
+    pub(crate) fn new(
+        address: ServiceUrl,
+        credential: Credential,
+        clock: Clock,
+    ) -> Result<Self, ClientError> {
+        let http = client("gis-bridge")?;
+        let tokens = Tokens::new(credential, address.clone(), http.clone(), clock);
+        Ok(Self { line: Arc::new(Line { address, http, tokens, closed_until: Mutex::default() }) })
+    }
+
+    /// The layer's page (arcgis.md, section 1).
+    pub(crate) async fn layer_page(&self, layer: u32, tally: &Tally) -> Result<Reply, CallError> {
+        let mut url = self.line.address.layer(layer);
+        url.set_query(Some("f=json"));
+        self.read(Call { url, name: format!("GET layer {layer}"), form: None, writes: false }, tally).await
+    }
+
+    /// `query` by POST: lists of ids and fields are longer than an address may be (arcgis.md, section 2).
+    pub(crate) async fn query(&self, layer: u32, form: Form, tally: &Tally) -> Result<Reply, CallError> {
+        let url = self.line.address.operation(layer, "query");
+        let call = Call { url, name: format!("POST layer {layer}/query"), form: Some(form), writes: false };
+        self.read(call, tally).await
+    }
+
+    /// `applyEdits`, once (arcgis.md, section 4).
+    pub(crate) async fn apply_edits(&self, layer: u32, form: Form, tally: &Tally) -> Result<Json, Refusal> {
+        if let Some(wait) = self.line.closed_for() {
+            let message = "the server has asked us to wait".to_owned();
+            let class = ErrorClass::Limited(Some(wait));
+            return Err(CallError { class, call: format!("POST layer {layer}/applyEdits"), message }.into());
+        }
+        let url = self.line.address.operation(layer, "applyEdits");
+        let call =
+            Call { url, name: format!("POST layer {layer}/applyEdits"), form: Some(form), writes: true };
+        self.line.answered(&call, tally).await.map(|reply| reply.body)
+    }
+
+    /// Waits until the server, which asked us to wait, may be called again.
+    pub(crate) async fn open(&self) {
+        self.line.open().await;
+    }
+
+    /// The closure owns what it uses: the compiler cannot see that a borrowing one may change threads.
+    async fn read(&self, call: Call, tally: &Tally) -> Result<Reply, CallError> {
+        let (line, call, tally) = (Arc::clone(&self.line), Arc::new(call), tally.clone());
+        with_retries(RetryPolicy::default(), move || {
+            let (line, call, tally) = (Arc::clone(&line), Arc::clone(&call), tally.clone());
+            async move {
+                line.open().await;
+                line.answered(&call, &tally).await.map_err(CallError::from)
+            }
+        })
+        .await
+    }
+}
+
+impl Line {
+    async fn open(&self) {
+        while let Some(wait) = self.closed_for() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// The answer to a call; a refused token is replaced and the call made once more.
+    async fn answered(&self, call: &Call, tally: &Tally) -> Result<Reply, Refusal> {
+        let bearer = self.tokens.bearer().await?;
+        let mut answer = self.sent(call, bearer.as_ref(), tally).await;
+        if let Err(refusal) = &answer
+            && refusal.token
+        {
+            let bearer = self.tokens.instead_of(bearer.as_ref(), refusal.error.clone()).await?;
+            answer = self.sent(call, Some(&bearer), tally).await;
+        }
+        if let Err(Refusal { error: CallError { class: ErrorClass::Limited(wait), .. }, .. }) = &answer {
+            self.close_for(wait.unwrap_or(UNNAMED_WAIT));
+        }
+        answer
+    }
+
+    async fn sent(&self, call: &Call, bearer: Option<&Bearer>, tally: &Tally) -> Result<Reply, Refusal> {
+        let mut request = match &call.form {
+            Some(form) => self.http.post(call.url.clone()).form(form),
+            None => self.http.get(call.url.clone()),
+        };
+        if let Some(bearer) = bearer {
+            request = request.header(TOKEN_HEADER, bearer.header.clone());
+        }
+        if self.tokens.bound_to_referer() {
+            request = request.header(REFERER, self.address.referer());
+        }
+        tally.0.fetch_add(1, Ordering::Relaxed);
+        let answer = Answer::to(request, call.name.clone(), call.writes).await?;
+        let body = refusal::body_of(&answer, call.writes)?;
+        Ok(Reply { body, server_time: answer.server_time() })
+    }
+
+    fn closed_for(&self) -> Option<Duration> {
+        let until = (*self.closed_until.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(until.saturating_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
+    }
+
+    fn close_for(&self, wait: Duration) {
+        let mut closed = self.closed_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *closed = (*closed).max(Some(Instant::now() + wait));
+    }
+}

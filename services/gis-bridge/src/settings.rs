@@ -1,0 +1,182 @@
+//! What the bridge is told: its part of `systems/gis.toml`, and the sign-in from the environment.
+
+use std::collections::BTreeMap;
+
+use databridge_config::env::GisEnv;
+use databridge_config::{Collection, ConfigError, ConfigFolder};
+use databridge_model::{CollectionName, NameError, SystemName};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::service_url::{ServiceUrl, ServiceUrlError};
+
+/// The settings do not make a bridge.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The config folder cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The system has no name that can be.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The address cannot be used.
+    #[error(transparent)]
+    Address(#[from] ServiceUrlError),
+    /// A collection has no layer.
+    #[error(
+        "systems/{system}.toml: the collection `{collection}` has no layer; add [bridge.layers.{collection}] with `layer = <number>`"
+    )]
+    NoLayer {
+        /// The system.
+        system: SystemName,
+        /// The collection.
+        collection: CollectionName,
+    },
+    /// A layer belongs to no collection.
+    #[error(
+        "systems/{system}.toml: [bridge.layers.{collection}] belongs to no collection; add [collections.{collection}] or take it out"
+    )]
+    NoCollection {
+        /// The system.
+        system: SystemName,
+        /// The name that it goes by.
+        collection: CollectionName,
+    },
+    /// The overlap cannot be so.
+    #[error("systems/{0}.toml: [bridge] overlap_seconds must be from 0 to 86400")]
+    Overlap(SystemName),
+    /// Half of a sign-in is set, or two of them.
+    #[error("{0}; set GIS_TOKEN alone, or GIS_USERNAME and GIS_PASSWORD, or none of them")]
+    SignIn(&'static str),
+}
+
+/// `[bridge]` of the system file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BridgePart {
+    /// Rows edited this long before the last look are read again.
+    #[serde(default = "default_overlap")]
+    pub overlap_seconds: i64,
+    /// The layer of each collection.
+    pub layers: BTreeMap<CollectionName, LayerPart>,
+}
+
+fn default_overlap() -> i64 {
+    120
+}
+
+/// `[bridge.layers.<collection>]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerPart {
+    /// The layer's number in the service.
+    pub layer: u32,
+    /// The date field that tells when a row was last edited; the layer's editor tracking says it where this is absent.
+    pub edit_date: Option<String>,
+}
+
+/// How the bridge signs in.
+#[derive(Clone, Debug)]
+pub(crate) enum Credential {
+    /// Not at all.
+    None,
+    /// With a token that does not change.
+    Token(SecretString),
+    /// With a name and a password, for tokens that end.
+    Login { username: String, password: SecretString },
+}
+
+impl Credential {
+    fn of(env: &GisEnv) -> Result<Self, SettingsError> {
+        match (&env.gis_token, &env.gis_username, &env.gis_password) {
+            (None, None, None) => Ok(Self::None),
+            (Some(token), None, None) => Ok(Self::Token(token.clone())),
+            (None, Some(username), Some(password)) => {
+                Ok(Self::Login { username: username.clone(), password: password.clone() })
+            }
+            (Some(_), ..) => {
+                Err(SettingsError::SignIn("GIS_TOKEN is set beside GIS_USERNAME or GIS_PASSWORD"))
+            }
+            (None, Some(_), None) => Err(SettingsError::SignIn("GIS_USERNAME is set without GIS_PASSWORD")),
+            (None, None, Some(_)) => Err(SettingsError::SignIn("GIS_PASSWORD is set without GIS_USERNAME")),
+        }
+    }
+}
+
+/// The system's name in files, subjects and messages.
+const SYSTEM: &str = "gis";
+
+/// What the service is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the feature service is and how we sign in (`GIS_SERVICE_URL` and its companions).
+    pub gis: GisEnv,
+    /// The config folder (`DATABRIDGE_CONFIG`).
+    pub config: ConfigFolder,
+}
+
+/// Everything that the bridge needs of its settings, checked.
+#[derive(Clone, Debug)]
+pub struct ServiceSettings {
+    pub(crate) system: SystemName,
+    pub(crate) overlap: chrono::TimeDelta,
+    pub(crate) layers: BTreeMap<CollectionName, (Collection, LayerPart)>,
+    pub(crate) address: ServiceUrl,
+    pub(crate) credential: Credential,
+}
+
+impl ServiceSettings {
+    /// Takes the layers from the file of the system, and the address and sign-in from the environment.
+    pub fn read(settings: &Settings) -> Result<Self, SettingsError> {
+        let system = &SystemName::parse(SYSTEM)?;
+        let file = settings.config.system(system)?;
+        let mut part: BridgePart = settings.config.bridge_part(system)?;
+        if !(0..=86_400).contains(&part.overlap_seconds) {
+            return Err(SettingsError::Overlap(system.clone()));
+        }
+        let mut layers = BTreeMap::new();
+        for (name, collection) in &file.collections {
+            let Some(layer) = part.layers.remove(name) else {
+                return Err(SettingsError::NoLayer { system: system.clone(), collection: name.clone() });
+            };
+            layers.insert(name.clone(), (collection.clone(), layer));
+        }
+        if let Some((collection, _)) = part.layers.pop_first() {
+            return Err(SettingsError::NoCollection { system: system.clone(), collection });
+        }
+        Ok(Self {
+            system: system.clone(),
+            overlap: chrono::TimeDelta::seconds(part.overlap_seconds),
+            layers,
+            address: ServiceUrl::parse(&settings.gis.gis_service_url)?,
+            credential: Credential::of(&settings.gis)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_sign_in_is_named() {
+        let mut env: GisEnv = databridge_config::env::read_from([
+            ("GIS_SERVICE_URL".to_owned(), "https://h/FeatureServer".to_owned()),
+            ("GIS_USERNAME".to_owned(), "bridge".to_owned()),
+        ])
+        .unwrap();
+        let error = Credential::of(&env).unwrap_err().to_string();
+        assert!(error.starts_with("GIS_USERNAME is set without GIS_PASSWORD"), "{error}");
+        env.gis_token = Some("t".into());
+        assert!(Credential::of(&env).is_err());
+        env.gis_username = None;
+        assert!(matches!(Credential::of(&env), Ok(Credential::Token(_))));
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        let text = "overlap_seconds = 5\n[layers.a]\nlayer = 2\nedit = 'x'";
+        let error = toml::from_str::<BridgePart>(text).unwrap_err().to_string();
+        assert!(error.contains("`edit`"), "{error}");
+    }
+}
