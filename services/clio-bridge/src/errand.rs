@@ -1,0 +1,49 @@
+//! What a call is made for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use databridge_bridge::StillMine;
+
+/// One thing to be done with one or more calls: it counts them, and knows how long they may wait for the limit. Clones
+/// count together.
+#[derive(Clone, Debug, Default)]
+pub struct Errand {
+    calls: Arc<AtomicU32>,
+    patience: Option<Duration>,
+    still_mine: Option<StillMine>,
+}
+
+/// A push that would wait longer for the limit goes back to the queue, where its worker's time does not run out.
+const PATIENCE_OF_A_PUSH: Duration = Duration::from_secs(2);
+
+impl Errand {
+    /// A read that waits for the limit as long as it takes.
+    pub fn patient() -> Self {
+        Self::default()
+    }
+
+    /// A push.
+    pub fn push(still_mine: StillMine) -> Self {
+        Self { patience: Some(PATIENCE_OF_A_PUSH), still_mine: Some(still_mine), ..Self::default() }
+    }
+
+    /// The calls made so far.
+    pub fn calls(&self) -> u32 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How long a call of it may wait for the limit; `None` for as long as it takes.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    pub(crate) fn is_still_mine(&self) -> bool {
+        self.still_mine.as_ref().is_none_or(StillMine::now)
+    }
+}

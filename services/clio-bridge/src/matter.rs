@@ -1,0 +1,342 @@
+//! Matters as Clio shows them, read as records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::DateTime;
+use databridge_bridge::Shown;
+use databridge_model::{Fields, Key, Parked, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::found::{Found, FoundField};
+use crate::settings::{CustomFieldType, DESCRIPTION, Matters};
+
+/// What comes back with a push: opaque to all others.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Handle {
+    /// The etag, quotes included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) etag: Option<String>,
+    /// The ids of the custom field values by the fields' names. Clio's are text, `text_line-17`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) values: BTreeMap<String, String>,
+}
+
+/// What was read of a page.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) records: Vec<Shown>,
+    pub(crate) notices: Vec<Parked>,
+    /// What the catalogue does not know: to be read again for.
+    pub(crate) unknown: BTreeSet<String>,
+    /// Matters of other groups and practice areas: nothing of them leaves this module.
+    pub(crate) foreign: usize,
+}
+
+/// Reads the matters of a page that are ours.
+pub(crate) fn read_all(matters: &Matters, found: &Found, page: &[Json]) -> Reading {
+    let mut reading = Reading::default();
+    for json in page {
+        match read(matters, found, json, &mut reading) {
+            Some(shown) => reading.records.push(shown),
+            None => reading.foreign += 1,
+        }
+    }
+    reading
+}
+
+/// Reads a matter; `None` if it is not one of our group and practice area.
+pub(crate) fn read(matters: &Matters, found: &Found, json: &Json, reading: &mut Reading) -> Option<Shown> {
+    let is_ours = id_of(json.get("group")?)? == found.group_id
+        && id_of(json.get("practice_area")?)? == found.practice_area_id;
+    let id = number(json.get("id")?).filter(|_| is_ours)?.to_string();
+    let updated_at = json.get("updated_at").and_then(Json::as_str);
+    let mut matter =
+        Matter { matters, found, fields: Fields::new(), handle: Handle::default(), notices: Vec::new() };
+    matter.handle.etag = json.get("etag").and_then(Json::as_str).map(str::to_owned);
+    matter.read_description(json);
+    matter.read_custom_fields(json.get("custom_field_values"), &mut reading.unknown);
+
+    let key = matter.fields.get(&matters.collection.key).and_then(|value| Key::parse(&value.to_plain()));
+    reading.notices.extend(matter.notices.into_iter().map(|(field, reason)| Parked {
+        system: matters.system.clone(),
+        collection: matters.collection_name.clone(),
+        id: Some(id.clone()),
+        key: key.clone(),
+        field: Some(field),
+        reason,
+    }));
+    Some(Shown {
+        id,
+        key,
+        revision: updated_at
+            .and_then(|text| DateTime::parse_from_rfc3339(text).ok())
+            .map(|at| at.timestamp_millis()),
+        deleted: false,
+        fields: matter.fields,
+        handle: serde_json::to_value(matter.handle).unwrap_or_default(),
+    })
+}
+
+/// One matter while it is read.
+struct Matter<'a> {
+    matters: &'a Matters,
+    found: &'a Found,
+    fields: Fields,
+    handle: Handle,
+    notices: Vec<(String, String)>,
+}
+
+/// What was found of the custom field values, before fields without a value are taken as empty.
+#[derive(Default)]
+struct Seen {
+    /// Fields that have a value, readable or not.
+    names: BTreeSet<String>,
+    /// A value that does not say of which field it is: then no field can be taken as empty.
+    has_nameless: bool,
+}
+
+impl Matter<'_> {
+    fn read_description(&mut self, json: &Json) {
+        if self.matters.collection.field(DESCRIPTION).is_none() {
+            return;
+        }
+        match json.get(DESCRIPTION) {
+            Some(Json::String(text)) => self.set(DESCRIPTION, Value::text(text.clone())),
+            Some(Json::Null) => self.set(DESCRIPTION, Value::Null),
+            _ => self
+                .park(DESCRIPTION, "Clio does not show the description; tick Matters in the developer hub"),
+        }
+    }
+
+    fn read_custom_fields(&mut self, values: Option<&Json>, unknown: &mut BTreeSet<String>) {
+        let mut seen = Seen::default();
+        match values.and_then(Json::as_array) {
+            Some(values) => {
+                for value in values {
+                    self.read_value(value, &mut seen, unknown);
+                }
+            }
+            None => seen.has_nameless = true,
+        }
+        if seen.has_nameless {
+            let reason = "Clio does not show the custom fields of this matter; tick Custom Fields in the developer hub \
+                          and run `databridge connect`";
+            self.park(&self.matters.collection.key.clone(), reason);
+            return;
+        }
+        let absent = self
+            .matters
+            .custom_fields()
+            .filter(|name| !seen.names.contains(*name) && self.found.custom_fields.contains_key(*name));
+        self.fields.extend(absent.map(|name| (name.to_owned(), Value::Null)));
+    }
+
+    /// Reads one custom field value ("CustomFieldValue"): its definition goes by id, where the id is not known by name.
+    fn read_value(&mut self, json: &Json, seen: &mut Seen, unknown: &mut BTreeSet<String>) {
+        let definition = json.get("custom_field").and_then(id_of);
+        let shown_name = json.get("field_name").and_then(Json::as_str);
+        let known = match (definition, shown_name) {
+            (Some(id), _) => self.found.name_of(id),
+            (None, Some(name)) => Some(name),
+            (None, None) => {
+                seen.has_nameless = true;
+                return;
+            }
+        };
+        let Some(name) = known.or(shown_name).filter(|name| self.is_ours(name)) else { return };
+        let name = name.to_owned();
+        let is_deleted = json.get("soft_deleted").and_then(Json::as_bool) == Some(true);
+        let field = self.found.custom_fields.get(&name).filter(|_| known.is_some() && !is_deleted);
+        let Some(field) = field else {
+            // The field was deleted, or deleted and made anew under the same name.
+            seen.names.insert(name.clone());
+            unknown.insert(format!("custom field {} \"{name}\"", definition.unwrap_or_default()));
+            self.fields.remove(&name);
+            return;
+        };
+        if !seen.names.insert(name.clone()) {
+            return;
+        }
+        if let Some(id) = json.get("id").and_then(Json::as_str) {
+            self.handle.values.insert(name.clone(), id.to_owned());
+        }
+        match json.get("value") {
+            None => self.park(&name, "Clio does not show the value; tick Custom Fields in the developer hub"),
+            Some(value) => self.read_content(&name, field, value, unknown),
+        }
+    }
+
+    fn read_content(&mut self, name: &str, field: &FoundField, value: &Json, unknown: &mut BTreeSet<String>) {
+        let text = match value {
+            Json::Null => return self.set(name, Value::Null),
+            Json::String(text) => text.clone(),
+            Json::Bool(_) | Json::Number(_) => value.to_string(),
+            Json::Array(_) | Json::Object(_) => {
+                return self.park(name, "Clio shows something that is no single value");
+            }
+        };
+        let read = match field.kind {
+            CustomFieldType::Picklist if text.is_empty() => Value::Null,
+            CustomFieldType::Picklist => {
+                let label = text.parse().ok().and_then(|id| field.label(id));
+                let Some(label) = label else {
+                    unknown.insert(format!("option {text} of \"{name}\""));
+                    let reason = format!(
+                        "the matter shows option {text}, which Clio does not list for \"{name}\" (any more); choose \
+                         another option for the matter in Clio"
+                    );
+                    return self.park(name, &reason);
+                };
+                Value::Text(label.to_owned())
+            }
+            CustomFieldType::Checkbox => match text.as_str() {
+                "true" => Value::Bool(true),
+                "false" => Value::Bool(false),
+                _ => Value::text(text),
+            },
+            _ => Value::text(text),
+        };
+        self.set(name, read);
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        name != DESCRIPTION && self.matters.collection.field(name).is_some()
+    }
+
+    fn set(&mut self, name: &str, value: Value) {
+        match self.matters.collection.field_type(name).canonical(value) {
+            Ok(value) => {
+                self.fields.insert(name.to_owned(), value);
+            }
+            Err(error) => {
+                self.park(name, &format!("{error}, as \"{name}\" should be; correct the matter in Clio"));
+            }
+        }
+    }
+
+    fn park(&mut self, name: &str, reason: &str) {
+        self.notices.push((name.to_owned(), reason.to_owned()));
+    }
+}
+
+/// The id of a nested record; of one that we may not see, too.
+fn id_of(record: &Json) -> Option<u64> {
+    number(record.get("id")?)
+}
+
+/// Ids are numbers in most answers and text in some.
+fn number(id: &Json) -> Option<u64> {
+    id.as_u64().or_else(|| id.as_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::samples;
+
+    fn read_one(json: &Json) -> (Option<Shown>, Reading) {
+        let mut reading = Reading::default();
+        let shown = read(&samples::matters(), &samples::found(), json, &mut reading);
+        (shown, reading)
+    }
+
+    fn matter(values: &Json) -> Json {
+        json!({
+            "id": 7, "etag": "\"e\"", "updated_at": "2026-11-20T15:00:00Z", "description": "Roof",
+            "group": {"id": 1}, "practice_area": {"id": 2}, "custom_field_values": values,
+        })
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    #[test]
+    fn values_are_read_by_name_and_options_by_label() {
+        let (shown, reading) = read_one(&matter(&json!([
+            {"id": "text_line-5", "value": " E-1 ", "custom_field": {"id": 11}},
+            {"id": "picklist-6", "value": "31", "custom_field": {"id": 12}},
+            {"id": "numeric-8", "value": "012.50", "custom_field": {"id": 13}},
+        ])));
+        let shown = shown.unwrap();
+        assert_eq!(shown.key, Key::parse("E-1"));
+        assert_eq!(shown.revision, Some(1_795_186_800_000));
+        assert_eq!(shown.fields["Court Status"], text("Hearing"));
+        assert_eq!(shown.fields["GIS Object ID"], text("12.5"));
+        assert_eq!(shown.fields["Location"], Value::Null, "a field without a value is empty");
+        assert_eq!(
+            shown.handle,
+            json!({"etag": "\"e\"", "values": {
+            "Civil Warrant": "text_line-5", "Court Status": "picklist-6", "GIS Object ID": "numeric-8"}})
+        );
+        assert!(reading.notices.is_empty() && reading.unknown.is_empty(), "{reading:?}");
+    }
+
+    #[test]
+    fn nothing_of_a_matter_of_another_group_or_practice_area_is_read() {
+        for (group, area) in [(json!({"id": 9}), json!({"id": 2})), (json!({"id": 1}), json!(null))] {
+            let mut foreign =
+                matter(&json!([{"id": "picklist-6", "value": "99", "custom_field": {"id": 12}}]));
+            foreign["group"] = group;
+            foreign["practice_area"] = area;
+            let (shown, reading) = read_one(&foreign);
+            assert!(shown.is_none() && reading.notices.is_empty() && reading.unknown.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_unknown_option_leaves_out_its_field_only() {
+        let (shown, reading) = read_one(&matter(&json!([
+            {"id": "text_line-5", "value": "E-1", "custom_field": {"id": 11}},
+            {"id": "picklist-6", "value": "99", "custom_field": {"id": 12}},
+        ])));
+        let shown = shown.unwrap();
+        assert!(!shown.fields.contains_key("Court Status") && shown.fields.contains_key("Location"));
+        assert_eq!(reading.unknown.len(), 1);
+        assert_eq!(reading.notices[0].key, Key::parse("E-1"));
+        assert!(reading.notices[0].reason.contains("option 99"), "{reading:?}");
+    }
+
+    #[test]
+    fn a_value_of_another_type_leaves_out_its_field_and_is_told() {
+        let (shown, reading) =
+            read_one(&matter(&json!([{"id": "numeric-8", "value": "12,5", "custom_field": {"id": 13}}])));
+        assert!(!shown.unwrap().fields.contains_key("GIS Object ID"));
+        assert!(reading.notices[0].reason.starts_with("`12,5` is no decimal"), "{reading:?}");
+    }
+
+    #[test]
+    fn a_field_made_anew_under_its_name_is_not_taken_as_empty() {
+        for value in [
+            json!({"id": "text_line-5", "value": "x", "field_name": "Location", "custom_field": {"id": 77}}),
+            json!({"id": "text_line-5", "value": "x", "soft_deleted": true, "custom_field": {"id": 14}}),
+        ] {
+            let (shown, reading) = read_one(&matter(&json!([value])));
+            assert!(!shown.unwrap().fields.contains_key("Location"));
+            assert_eq!(reading.unknown.len(), 1);
+        }
+    }
+
+    #[test]
+    fn values_that_clio_hides_are_not_taken_as_empty() {
+        for values in [json!([{"id": "text_line-5"}]), Json::Null] {
+            let (shown, reading) = read_one(&matter(&values));
+            let names: Vec<_> = shown.unwrap().fields.into_keys().collect();
+            assert_eq!(names, ["description"]);
+            assert!(reading.notices[0].reason.contains("tick Custom Fields"));
+        }
+    }
+
+    #[test]
+    fn a_foreign_custom_field_is_passed_over() {
+        let (shown, reading) = read_one(&matter(&json!([
+            {"id": "text_area-5", "value": "secret", "field_name": "Location Notes", "custom_field": {"id": 900}},
+        ])));
+        assert!(!format!("{shown:?}{reading:?}").contains("secret"));
+        assert!(reading.unknown.is_empty());
+    }
+}

@@ -1,0 +1,81 @@
+//! Lists, read to their end ("Paging").
+
+use databridge_http::{Answer, CallError, ErrorClass, RetryPolicy, with_retries};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::Value as Json;
+use url::Url;
+
+use crate::api;
+use crate::client::ClioClient;
+use crate::errand::Errand;
+
+/// The body of a list. A record of it may be unreadable by itself, so records are read one by one.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListBody {
+    pub(crate) data: Vec<Json>,
+    #[serde(default)]
+    meta: Meta,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Meta {
+    #[serde(default)]
+    paging: Paging,
+}
+
+/// `next` is absent on the last page.
+#[derive(Debug, Default, Deserialize)]
+struct Paging {
+    next: Option<String>,
+}
+
+impl ListBody {
+    /// The address of the next page.
+    pub(crate) fn next(&self) -> Option<&str> {
+        self.meta.paging.next.as_deref()
+    }
+}
+
+impl ClioClient {
+    /// One page, tried again where that may help.
+    // Boxed here, because further out the compiler cannot show any more that the future is Send.
+    pub(crate) fn page(
+        &self,
+        errand: &Errand,
+        url: &Url,
+    ) -> BoxFuture<'static, Result<(ListBody, Answer), CallError>> {
+        let (client, errand, url) = (self.clone(), errand.clone(), url.clone());
+        let attempt = move || {
+            let (client, errand, url) = (client.clone(), errand.clone(), url.clone());
+            async move { client.get::<ListBody>(&errand, &url).await }
+        };
+        with_retries(RetryPolicy::default(), attempt).boxed()
+    }
+
+    /// All records of a list, in the order of their ids.
+    pub(crate) async fn all(
+        &self,
+        errand: &Errand,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<Json>, CallError> {
+        let most = api::PAGE.to_string();
+        let mut url = self.url(path, &[query, &[api::ORDER, (api::LIMIT, &most)]].concat());
+        let mut records = Vec::new();
+        loop {
+            let (body, answer) = self.page(errand, &url).await?;
+            let next = body.next().map(|next| self.next_page(path, next)).transpose()?;
+            let is_empty = body.data.is_empty();
+            records.extend(body.data);
+            match next {
+                None => return Ok(records),
+                Some(next) if next == url || is_empty => {
+                    return Err(answer.error(ErrorClass::Invalid, "the list of pages has no end"));
+                }
+                Some(next) => url = next,
+            }
+        }
+    }
+}

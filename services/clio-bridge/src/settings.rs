@@ -1,0 +1,278 @@
+//! What `config/systems/clio.toml` says for this bridge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use databridge_config::{Collection, ConfigError, ConfigFolder};
+use databridge_model::{CollectionName, FieldType, NameError, SystemName};
+use serde::{Deserialize, Serialize};
+
+/// The name of the one field of a matter that is no custom field.
+pub const DESCRIPTION: &str = "description";
+
+/// The system file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The config folder cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A name of this bridge's own is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The file says what cannot be.
+    #[error("config/systems/clio.toml: {}", .0.join("; "))]
+    Wrong(Vec<String>),
+}
+
+/// The table `[bridge]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BridgeSettings {
+    /// Matters edited this long before the last look are read again, in seconds.
+    pub overlap_seconds: u32,
+    /// Custom fields are read again this often, in minutes.
+    pub custom_fields_minutes: u32,
+    /// Where our matters belong.
+    pub matters: MatterSettings,
+    /// Our custom fields by name.
+    pub custom_fields: BTreeMap<String, CustomFieldSettings>,
+}
+
+/// Where our matters belong in Clio, by exact names.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MatterSettings {
+    /// The group; matters of others are none of our business.
+    pub group: String,
+    /// The practice area; matters of others are none of our business.
+    pub practice_area: String,
+    /// The client of a new matter.
+    pub client: ClientSettings,
+}
+
+/// A contact.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSettings {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: ContactType,
+}
+
+/// The kinds of contacts (`Contact.type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum ContactType {
+    /// A firm or an office.
+    Company,
+    /// A person.
+    Person,
+}
+
+impl ContactType {
+    /// Clio's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Company => "Company",
+            Self::Person => "Person",
+        }
+    }
+}
+
+/// A custom field of matters.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomFieldSettings {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: CustomFieldType,
+    /// The labels of its options, for a picklist. Clio may have more.
+    #[serde(default)]
+    pub options: Vec<String>,
+}
+
+/// The types of custom fields (`CustomField.field_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "Clio's own words, which say it")]
+pub enum CustomFieldType {
+    Checkbox,
+    Contact,
+    Currency,
+    Date,
+    Time,
+    Email,
+    Matter,
+    Numeric,
+    Picklist,
+    TextArea,
+    TextLine,
+    Url,
+}
+
+impl CustomFieldType {
+    /// Clio's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Checkbox => "checkbox",
+            Self::Contact => "contact",
+            Self::Currency => "currency",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Email => "email",
+            Self::Matter => "matter",
+            Self::Numeric => "numeric",
+            Self::Picklist => "picklist",
+            Self::TextArea => "text_area",
+            Self::TextLine => "text_line",
+            Self::Url => "url",
+        }
+    }
+
+    fn holds(self, kind: &FieldType) -> bool {
+        match self {
+            Self::Checkbox => *kind == FieldType::Bool,
+            Self::Date => *kind == FieldType::Date,
+            Self::Currency | Self::Numeric => matches!(kind, FieldType::Decimal | FieldType::Int),
+            Self::Contact | Self::Matter => matches!(kind, FieldType::Ref | FieldType::Text),
+            Self::TextArea | Self::TextLine => !matches!(kind, FieldType::Bool | FieldType::Point),
+            Self::Time | Self::Email | Self::Picklist | Self::Url => *kind == FieldType::Text,
+        }
+    }
+}
+
+impl fmt::Display for CustomFieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Everything that the system file says of matters.
+#[derive(Clone, Debug)]
+pub struct Matters {
+    /// `clio`.
+    pub system: SystemName,
+    /// `matters`.
+    pub collection_name: CollectionName,
+    /// The key field and the types.
+    pub collection: Collection,
+    /// The bridge's own part.
+    pub settings: BridgeSettings,
+}
+
+impl Matters {
+    /// Reads and checks the system file.
+    pub fn read(config: &ConfigFolder) -> Result<Self, SettingsError> {
+        let system = SystemName::parse("clio")?;
+        let name = CollectionName::parse("matters")?;
+        let settings: BridgeSettings = config.bridge_part(&system)?;
+        let collections = &config.system(&system)?.collections;
+        let mut wrong: Vec<String> = collections
+            .keys()
+            .filter(|other| **other != name)
+            .map(|other| format!("[collections.{other}]: this bridge knows `matters` only; remove the table"))
+            .collect();
+        let Some(collection) = collections.get(&name).cloned() else {
+            wrong.push("[collections.matters] is missing".to_owned());
+            return Err(SettingsError::Wrong(wrong));
+        };
+        wrong.extend(problems(&collection, &settings));
+        if wrong.is_empty() {
+            Ok(Self { system, collection_name: name, collection, settings })
+        } else {
+            Err(SettingsError::Wrong(wrong))
+        }
+    }
+
+    /// The type of one of our custom fields.
+    pub fn custom_field_type(&self, name: &str) -> Option<CustomFieldType> {
+        self.settings.custom_fields.get(name).map(|field| field.kind)
+    }
+
+    /// The names of the fields that are custom fields.
+    pub fn custom_fields(&self) -> impl Iterator<Item = &str> {
+        self.collection.fields.keys().map(String::as_str).filter(|name| *name != DESCRIPTION)
+    }
+}
+
+fn problems(collection: &Collection, settings: &BridgeSettings) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, decl) in &collection.fields {
+        match settings.custom_fields.get(name) {
+            _ if name == DESCRIPTION => {
+                if decl.kind != FieldType::Text {
+                    wrong.push("`description` is text".to_owned());
+                }
+            }
+            None => wrong.push(format!(
+                "field \"{name}\" is neither `description` nor a custom field; add [bridge.custom_fields.\"{name}\"]"
+            )),
+            Some(field) if !field.kind.holds(&decl.kind) => wrong.push(format!(
+                "field \"{name}\" is declared {}, which a custom field of type {} does not hold",
+                decl.kind, field.kind
+            )),
+            Some(_) => {}
+        }
+    }
+    if collection.key == DESCRIPTION || collection.field(&collection.key).is_none() {
+        wrong.push(format!(
+            "the key \"{}\" must be a custom field that is declared in `fields`",
+            collection.key
+        ));
+    }
+    for (name, field) in &settings.custom_fields {
+        let different: BTreeSet<_> = field.options.iter().collect();
+        if different.len() != field.options.len() {
+            wrong.push(format!("custom field \"{name}\" names an option twice"));
+        }
+        if field.kind != CustomFieldType::Picklist && !field.options.is_empty() {
+            wrong.push(format!("custom field \"{name}\" has options and is no picklist"));
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(system: &str) -> Result<Matters, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["systems", "routes"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        std::fs::write(folder.path().join("systems/clio.toml"), system).unwrap();
+        Matters::read(&ConfigFolder::read(folder.path()).unwrap())
+    }
+
+    fn shipped() -> String {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/systems/clio.toml");
+        std::fs::read_to_string(file).unwrap()
+    }
+
+    #[test]
+    fn the_shipped_file_is_taken() {
+        let matters = read(&shipped()).unwrap();
+        assert_eq!(matters.collection.key, "Civil Warrant");
+        assert_eq!(matters.custom_field_type("Court Status"), Some(CustomFieldType::Picklist));
+        assert!(matters.custom_fields().all(|name| name != DESCRIPTION));
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_by_name() {
+        let error = read(&shipped().replace("overlap_seconds", "overlap_secs")).unwrap_err();
+        assert!(error.to_string().contains("overlap_secs"), "{error}");
+    }
+
+    #[test]
+    fn a_field_without_custom_field_and_one_of_another_type_are_named() {
+        let text = shipped().replace("\"Location\" = { type = \"text_line\" }", "").replace(
+            "\"GIS Object ID\" = { type = \"numeric\" }",
+            "\"GIS Object ID\" = { type = \"checkbox\" }",
+        );
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains("field \"Location\" is neither"), "{error}");
+        assert!(error.contains("\"GIS Object ID\" is declared decimal"), "{error}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The bridge against the sandbox and a real nats-server, over HTTP and NATS.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail a test")]
+
+mod bootstraps;
+mod office;
+mod pulls;
+mod pushes;
+mod service;
