@@ -94,7 +94,8 @@ impl CursorStore {
                 continue;
             };
             bytes += payload.len();
-            batch.push(BatchMessage { subject, payload, headers: self.headers(run) });
+            let headers = self.headers(&subject, run);
+            batch.push(BatchMessage { subject, payload, headers });
             if (batch.len() == LARGEST_BATCH - 1 || bytes > LARGEST_PAGE - LARGEST_BODY) && index + 1 < count
             {
                 cursor.place = place_after(index);
@@ -118,7 +119,7 @@ impl CursorStore {
         let records = batch.len() as u64;
         cursor.records += records;
         let expected = self.sequence;
-        let mut headers = self.headers(run);
+        let mut headers = self.headers(&self.subject, run);
         headers.insert(async_nats::header::NATS_ROLLUP, "sub");
         headers
             .insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string().as_str());
@@ -152,7 +153,7 @@ impl CursorStore {
         }
     }
 
-    fn headers(&self, run: Option<RunId>) -> HeaderMap {
-        self.broker.headers("", &Envelope::of_run(run))
+    fn headers(&self, subject: &str, run: Option<RunId>) -> HeaderMap {
+        self.broker.headers(subject, &Envelope::of_run(run))
     }
 }

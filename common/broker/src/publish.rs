@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use databridge_model::RunId;
@@ -33,9 +32,6 @@ pub enum PublishError {
     /// The broker did not take it in time.
     #[error("NATS did not store a message for {0}: {1}")]
     NotStored(String, String),
-    /// Another wrote first: the expected sequence is not the last.
-    #[error("{0} has moved on")]
-    Moved(String),
 }
 
 /// What travels with a body: `CloudEvents` attributes in binary mode, and the trace of the run.
@@ -69,7 +65,8 @@ impl Broker {
         envelope: &Envelope,
     ) -> Result<u64, PublishError> {
         let payload = body_of(&subject, body)?;
-        self.publish_bytes(subject, payload, self.headers("", envelope), None).await
+        let headers = self.headers(&subject, envelope);
+        self.publish_bytes(subject, payload, headers).await
     }
 
     pub(crate) async fn publish_bytes(
@@ -77,15 +74,11 @@ impl Broker {
         subject: String,
         payload: Bytes,
         headers: HeaderMap,
-        expected_last_subject_sequence: Option<u64>,
     ) -> Result<u64, PublishError> {
         let mut wait = Duration::from_millis(50);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         loop {
-            let mut message = PublishMessage::build().payload(payload.clone()).headers(headers.clone());
-            if let Some(expected) = expected_last_subject_sequence {
-                message = message.expected_last_subject_sequence(expected);
-            }
+            let message = PublishMessage::build().payload(payload.clone()).headers(headers.clone());
             let stored = match self.jetstream.send_publish(subject.clone(), message).await {
                 Ok(ack) => ack.await,
                 Err(error) => Err(error),
@@ -94,9 +87,6 @@ impl Broker {
                 Ok(ack) => return Ok(ack.sequence),
                 Err(error) => error,
             };
-            if error.kind() == PublishErrorKind::WrongLastSequence {
-                return Err(PublishError::Moved(subject));
-            }
             if tokio::time::Instant::now() >= deadline {
                 return Err(PublishError::NotStored(subject, error.to_string()));
             }
@@ -106,19 +96,21 @@ impl Broker {
         }
     }
 
-    pub(crate) fn headers(&self, suffix: &str, envelope: &Envelope) -> HeaderMap {
+    pub(crate) fn headers(&self, subject: &str, envelope: &Envelope) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let id = envelope
             .message_id
             .as_ref()
-            .map_or_else(|| uuid::Uuid::now_v7().to_string(), |id| format!("{id}{suffix}"));
+            .map_or_else(|| uuid::Uuid::now_v7().to_string(), Clone::clone);
         if envelope.message_id.is_some() {
             headers.insert(async_nats::header::NATS_MESSAGE_ID, id.as_str());
         }
         headers.insert("ce-specversion", "1.0");
         headers.insert("ce-id", id.as_str());
         headers.insert("ce-source", format!("/databridge/{}", self.service).as_str());
-        headers.insert("ce-type", "org.databridge.message.v1");
+        let kind = subject.split('.').next().unwrap_or_default();
+        headers.insert("ce-type", format!("org.databridge.{kind}.v1").as_str());
+        headers.insert("ce-subject", subject);
         headers.insert("ce-time", self.clock.now().to_rfc3339().as_str());
         headers.insert("content-type", "application/json");
         if let Some(run) = envelope.run {

@@ -13,6 +13,7 @@ mod pulls;
 pub mod read;
 mod requests;
 mod runs;
+mod trim;
 
 use std::sync::Arc;
 
@@ -55,7 +56,8 @@ pub async fn run(
         Worker::new(pulls.clone(), Arc::new(pulls::Pulls(Arc::clone(&engine)))).run(stop.clone()),
         Worker::new(outcomes, Arc::new(outcomes_handler)).run(stop.clone()),
         Worker::new(listings, Arc::new(keeper::Listings(Arc::clone(&engine)))).run(stop.clone()),
-        keeper::keep(Arc::clone(&engine), pulls, stop.clone()),
+        keeper::keep(Arc::clone(&engine), pulls.clone(), stop.clone()),
+        trim::run(broker, pulls, stop.clone()),
     );
     Ok(())
 }

@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
+use clap::Parser;
 use databridge_broker::{Broker, ensure_topology};
 use databridge_config::{ConfigFolder, env};
 use databridge_runtime::{Clock, LogFormat};
 
+/// Data Bridge's reconciler: decides what must be written where. Settings come from the environment: `NATS_URL`,
+/// `DATABRIDGE_CONFIG`; README.md tells what they are.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    Arguments::parse();
     databridge_runtime::init_telemetry(LogFormat::Auto, "info");
     databridge_runtime::arm_failpoints_from_environment();
     let nats: env::NatsEnv = env::read()?;
