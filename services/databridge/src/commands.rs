@@ -1,0 +1,173 @@
+//! The commands that speak to running services.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use databridge_broker::async_nats::Request;
+use databridge_broker::{Broker, ensure_topology};
+use databridge_config::{ConfigFolder, env};
+use databridge_model::{Key, Mode, SyncRequest, SystemName};
+use databridge_runtime::Clock;
+use databridge_seal::MasterKey;
+use serde_json::Value;
+
+use crate::cli::{ConnectArgs, KeyArgs, MigrateArgs, SyncArgs};
+use crate::{follow, report};
+
+/// The config folder that the environment names.
+pub fn config() -> anyhow::Result<ConfigFolder> {
+    let folder: env::ConfigEnv = env::read()?;
+    Ok(ConfigFolder::read(&folder.databridge_config)?)
+}
+
+/// A connection, with everything in NATS made ready.
+pub async fn broker() -> anyhow::Result<Broker> {
+    let nats: env::NatsEnv = env::read()?;
+    let broker = Broker::connect(&nats, "databridge", Clock::system(), Duration::from_secs(5)).await?;
+    ensure_topology(&broker).await?;
+    Ok(broker)
+}
+
+/// `databridge sync`
+pub async fn sync(args: &SyncArgs) -> anyhow::Result<bool> {
+    let config = config()?;
+    let systems = systems(&config, &args.system)?;
+    let broker = broker().await?;
+    let request = SyncRequest {
+        mode: if args.full { Mode::Full } else { Mode::Incremental },
+        since: args.since,
+        max_records: args.max,
+        dry_run: args.dry_run,
+        reason: Some("asked for by hand".to_owned()),
+        ..SyncRequest::default()
+    };
+    let mut well = true;
+    for system in systems {
+        let title = format!("sync {system}");
+        let story = follow::request(&broker, &system, &request, &follow::bar(&title)).await?;
+        well &= report::print(&title, &story);
+    }
+    Ok(well)
+}
+
+/// `databridge migrate`
+pub async fn migrate(args: &MigrateArgs) -> anyhow::Result<bool> {
+    let config = config()?;
+    let [system] =
+        systems(&config, &args.system)?.try_into().map_err(|_| anyhow::anyhow!("name one system"))?;
+    let broker = broker().await?;
+    let request = SyncRequest {
+        mode: Mode::Migrate,
+        dry_run: args.dry_run,
+        reason: Some("asked for by hand".to_owned()),
+        ..SyncRequest::default()
+    };
+    let story = follow::request(&broker, &system, &request, &follow::bar("migrate")).await?;
+    Ok(report::print("migrate", &story))
+}
+
+fn systems(config: &ConfigFolder, name: &str) -> anyhow::Result<Vec<SystemName>> {
+    if name == "all" {
+        // The left sides of the routes first: what they make is then read back by the others' sync.
+        let mut systems: Vec<SystemName> = Vec::new();
+        let lefts = config.routes.values().map(|route| &route.left.collection.system);
+        for system in lefts.chain(config.systems.keys()) {
+            if !systems.contains(system) {
+                systems.push(system.clone());
+            }
+        }
+        return Ok(systems);
+    }
+    match config.systems.keys().find(|system| system.as_str() == name) {
+        Some(system) => Ok(vec![system.clone()]),
+        None => {
+            let known = config.systems.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            bail!(
+                "there is no system `{name}` in {}; the systems are: {known}, or all",
+                config.path.display()
+            )
+        }
+    }
+}
+
+/// `databridge bootstrap`
+pub async fn bootstrap() -> anyhow::Result<bool> {
+    let broker = broker().await?;
+    let bar = follow::bar("bootstrap");
+    let answer = ask(&broker, "bootstrap.clio", &Value::Object(serde_json::Map::new()), "clio-bridge").await;
+    bar.finish_and_clear();
+    print_bootstrap(&answer?)
+}
+
+/// Prints what bootstrap found and made.
+pub fn print_bootstrap(answer: &Value) -> anyhow::Result<bool> {
+    if let Some(error) = answer.get("error") {
+        bail!("{}", text_of(error));
+    }
+    let report = answer.get("report").unwrap_or(answer);
+    for part in ["found", "made"] {
+        for item in report.get(part).and_then(Value::as_array).into_iter().flatten() {
+            println!("  {part}: {}", text_of(item));
+        }
+    }
+    Ok(true)
+}
+
+/// `databridge connect`
+pub async fn connect(args: &ConnectArgs) -> anyhow::Result<bool> {
+    let broker = broker().await?;
+    let body = serde_json::json!({ "another_account": args.another_account });
+    let answer = ask(&broker, "auth.link.clio", &body, "auth-service").await?;
+    let Some(url) = answer.get("url").and_then(Value::as_str) else {
+        bail!("{}", answer.get("error").map_or_else(|| answer.to_string(), text_of));
+    };
+    println!(
+        "Open this link once, within 15 minutes, in the browser of somebody who may sign in to Clio:\n\n  {url}\n"
+    );
+    Ok(true)
+}
+
+/// `databridge routes check`
+pub fn check_routes() -> anyhow::Result<bool> {
+    let config = config()?;
+    for route in config.routes.values() {
+        println!(
+            "{}: {} and {}, {} fields: fine",
+            route.route,
+            route.left.collection,
+            route.right.collection,
+            route.fields.len()
+        );
+    }
+    Ok(true)
+}
+
+/// `databridge key`
+pub fn key(args: &KeyArgs) -> anyhow::Result<bool> {
+    match &args.text {
+        Some(text) => {
+            let key = Key::parse(text).context("a key cannot be empty")?;
+            println!("{}", key.token());
+        }
+        None => {
+            use databridge_seal::ExposeSecret;
+            println!("{}", MasterKey::generate(&mut rand::rngs::OsRng)?.expose_secret());
+        }
+    }
+    Ok(true)
+}
+
+/// Asks a service and reads its answer.
+pub async fn ask(broker: &Broker, subject: &str, body: &Value, service: &str) -> anyhow::Result<Value> {
+    let request = Request::new().payload(body.to_string().into()).timeout(Some(Duration::from_secs(180)));
+    let answer = broker
+        .client()
+        .send_request(subject.to_owned(), request)
+        .await
+        .with_context(|| format!("the {service} does not answer; is it running (`databridge serve`)?"))?;
+    serde_json::from_slice(&answer.payload).with_context(|| format!("the {service}'s answer cannot be read"))
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}

@@ -1,0 +1,232 @@
+//! Comparing both systems, over the sandbox's own account of them. It shares no code with the converters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Context;
+use databridge_model::Parked;
+use sandbox::Admin;
+use sandbox::client::GisFeature;
+use serde_json::Value;
+
+/// A field of the layer and its custom field, and how they are compared.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The layer's field.
+    pub gis: String,
+    /// The custom field.
+    pub clio: String,
+    /// How they are compared.
+    pub kind: Kind,
+    /// Whether people may edit either.
+    pub both_ways: bool,
+}
+
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// As text, or as numbers where both are.
+    Plain,
+    /// The row's place, degrees east.
+    Longitude,
+    /// The row's place, degrees north.
+    Latitude,
+}
+
+/// What belongs together.
+#[derive(Clone, Debug)]
+pub struct Comparer {
+    /// The layer's key field.
+    pub gis_key: String,
+    /// The custom field that holds the key.
+    pub clio_key: String,
+    /// The fields that must be the same.
+    pub pairs: Vec<Pair>,
+}
+
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Rows of the layer.
+    pub records: usize,
+    /// Matters with a key.
+    pub matters: usize,
+    /// Values compared.
+    pub compared: usize,
+    /// What differs, in words.
+    pub differences: Vec<String>,
+}
+
+impl Comparer {
+    /// The city's litigations.
+    pub fn of_the_city() -> Self {
+        let plain = [
+            ("CivilWarrant", "Civil Warrant", false),
+            ("OBJECTID", "GIS Object ID", false),
+            ("INCIDENT_NUMBER", "Incident Number", true),
+            ("PARCEL_ID", "Parcel ID", true),
+            ("Case_Number", "City File Number", true),
+            ("ce_name", "Subdistrict", true),
+            ("NPA_Inspect_Summary", "NPA Inspection Summary", true),
+            ("ADDRESS1", "Location", true),
+            ("Court_Property_Owner", "Property Owner", true),
+            ("AntiNeglect_Plans_App_By", "Defendent", true),
+            ("Court_Status", "Court Status", true),
+        ];
+        let mut pairs: Vec<_> = plain
+            .into_iter()
+            .map(|(gis, clio, both_ways)| Pair {
+                gis: gis.to_owned(),
+                clio: clio.to_owned(),
+                kind: Kind::Plain,
+                both_ways,
+            })
+            .collect();
+        for (clio, kind) in [("GIS Longitude", Kind::Longitude), ("GIS Latitude", Kind::Latitude)] {
+            pairs.push(Pair { gis: "shape".to_owned(), clio: clio.to_owned(), kind, both_ways: false });
+        }
+        Self { gis_key: "CivilWarrant".to_owned(), clio_key: "Civil Warrant".to_owned(), pairs }
+    }
+
+    /// A person's own: the pairs are read off the route file as plain TOML.
+    pub fn from_routes(folder: &Path) -> anyhow::Result<Self> {
+        let routes = folder.join("routes");
+        let file = std::fs::read_dir(&routes)
+            .with_context(|| format!("{} cannot be read", routes.display()))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|extension| extension == "toml"))
+            .with_context(|| format!("{} holds no route", routes.display()))?;
+        let route: toml::Value = toml::from_str(&std::fs::read_to_string(&file)?)?;
+        let text =
+            |value: &toml::Value, key: &str| value.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        let side = |side: &str| {
+            route.get(side).and_then(|side| text(side, "key")).with_context(|| format!("[{side}] has no key"))
+        };
+        let pairs = route
+            .get("fields")
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|field| {
+                let kind = match text(field, "convert").as_deref() {
+                    Some("longitude") => Kind::Longitude,
+                    Some("latitude") => Kind::Latitude,
+                    _ => Kind::Plain,
+                };
+                let both_ways = text(field, "direction").is_none();
+                Some(Pair { gis: text(field, "left")?, clio: text(field, "right")?, kind, both_ways })
+            })
+            .collect();
+        Ok(Self { gis_key: side("left")?, clio_key: side("right")?, pairs })
+    }
+
+    /// Compares every row of the layer with its matter. What the services parked is not a difference: it waits for
+    /// a person, and is told apart.
+    pub async fn compare(&self, admin: &Admin, layer: u32, waiting: &[Parked]) -> anyhow::Result<Comparison> {
+        let features = admin.features(layer).await?;
+        let matters = self.matters_by_key(admin).await?;
+        let parked_fields: BTreeSet<_> = waiting
+            .iter()
+            .filter_map(|parked| Some((parked.key.as_ref()?.as_str(), parked.field.as_deref()?)))
+            .collect();
+        let parked_records: BTreeSet<_> = waiting
+            .iter()
+            .filter(|parked| parked.field.is_none())
+            .filter_map(|parked| Some(parked.key.as_ref()?.as_str()))
+            .collect();
+        let parked_ids: BTreeSet<_> = waiting
+            .iter()
+            .filter(|parked| parked.key.is_none())
+            .filter_map(|parked| parked.id.as_deref())
+            .collect();
+        let mut found = Comparison {
+            records: features.len(),
+            matters: matters.values().map(Vec::len).sum(),
+            ..Comparison::default()
+        };
+        let mut keys = BTreeSet::new();
+        for feature in &features {
+            let key = plain(feature.attributes.get(&self.gis_key)).trim().to_owned();
+            let id = plain(feature.attributes.get("OBJECTID"));
+            keys.insert(key.clone());
+            if parked_records.contains(key.as_str()) || (key.is_empty() && parked_ids.contains(id.as_str())) {
+                continue;
+            }
+            match matters.get(&key).map(Vec::as_slice) {
+                None | Some([]) => found.differences.push(format!("{key} (row {id}) has no matter")),
+                Some([matter]) => {
+                    for pair in
+                        self.pairs.iter().filter(|pair| !parked_fields.contains(&(key.as_str(), &pair.clio)))
+                    {
+                        found.compared += 1;
+                        let (left, right) =
+                            (value_of(feature, pair), matter.get(&pair.clio).cloned().unwrap_or_default());
+                        if !same(&left, &right, pair.kind) {
+                            found.differences.push(format!(
+                                "{key}: {} is `{}` and {} is `{}`",
+                                pair.gis,
+                                shortened(&left),
+                                pair.clio,
+                                shortened(&right)
+                            ));
+                        }
+                    }
+                }
+                Some(several) => found.differences.push(format!("{key} has {} matters", several.len())),
+            }
+        }
+        for key in matters.keys().filter(|key| !keys.contains(*key)) {
+            found.differences.push(format!("the matter of {key} has no row"));
+        }
+        Ok(found)
+    }
+
+    /// The values of every matter that has the key field, by key.
+    pub async fn matters_by_key(
+        &self,
+        admin: &Admin,
+    ) -> anyhow::Result<BTreeMap<String, Vec<BTreeMap<String, String>>>> {
+        let mut matters: BTreeMap<String, Vec<BTreeMap<String, String>>> = BTreeMap::new();
+        for matter in admin.matters().await? {
+            let Some(Some(key)) = matter.custom_fields.get(&self.clio_key) else { continue };
+            let values = matter
+                .custom_fields
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone().unwrap_or_default()))
+                .collect();
+            matters.entry(key.trim().to_owned()).or_default().push(values);
+        }
+        Ok(matters)
+    }
+}
+
+/// A row's value as text.
+pub fn value_of(feature: &GisFeature, pair: &Pair) -> String {
+    match pair.kind {
+        Kind::Plain => plain(feature.attributes.get(&pair.gis)),
+        Kind::Longitude => feature.lon.map(|degrees| degrees.to_string()).unwrap_or_default(),
+        Kind::Latitude => feature.lat.map(|degrees| degrees.to_string()).unwrap_or_default(),
+    }
+}
+
+fn plain(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn same(left: &str, right: &str, kind: Kind) -> bool {
+    match (kind, left.parse::<f64>(), right.parse::<f64>()) {
+        (Kind::Plain, _, _) if left == right => true,
+        // A millionth of a degree is a tenth of a metre.
+        (Kind::Longitude | Kind::Latitude, Ok(left), Ok(right)) => (left - right).abs() < 1e-6,
+        (Kind::Plain, Ok(left), Ok(right)) => (left - right).abs() < f64::EPSILON,
+        _ => left.is_empty() && right.is_empty(),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(60).collect()
+}

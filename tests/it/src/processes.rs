@@ -1,0 +1,100 @@
+//! The services as processes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context;
+use databridge::office::Office;
+use databridge_seal::ExposeSecret;
+use tokio::process::{Child, Command};
+
+/// The names of the services.
+pub const SERVICES: [&str; 4] = ["reconciler", "gis-bridge", "clio-bridge", "auth-service"];
+
+/// The running services.
+#[derive(Debug)]
+pub struct Processes {
+    program: PathBuf,
+    environment: BTreeMap<String, String>,
+    listen: SocketAddr,
+    running: BTreeMap<&'static str, Child>,
+}
+
+impl Processes {
+    /// Starts all services.
+    pub async fn start(office: &Office, config: &Path, listen: SocketAddr) -> anyhow::Result<Self> {
+        let environment = [
+            ("NATS_URL", office.nats.nats_url.clone()),
+            ("NATS_ACK_WAIT_SECONDS", office.nats.nats_ack_wait_seconds.to_string()),
+            ("CLIO_URL", office.clio.clio_url.to_string()),
+            ("CLIO_API_KEY", office.clio_app.clio_api_key.clone()),
+            ("CLIO_API_SECRET", office.clio_app.clio_api_secret.expose_secret().to_owned()),
+            ("CLIO_CALLBACK_URL", office.clio_app.clio_callback_url.to_string()),
+            ("GIS_SERVICE_URL", office.gis.gis_service_url.to_string()),
+            ("DATABRIDGE_KEY", office.key.databridge_key.expose_secret().to_owned()),
+            ("DATABRIDGE_CONFIG", config.display().to_string()),
+        ];
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut processes = Self { program: program()?, environment, listen, running: BTreeMap::new() };
+        for service in SERVICES {
+            processes.start_one(service, None)?;
+        }
+        Ok(processes)
+    }
+
+    /// Starts one service, with the order for a fail point if one is given: `kill:<name>`, `hold:<name>:<file>`.
+    pub fn start_one(&mut self, service: &'static str, failpoint: Option<&str>) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.program);
+        command
+            .arg(service)
+            .arg("--listen")
+            .arg(self.listen.to_string())
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true);
+        if std::env::var_os("TEST_LOG").is_none() {
+            command.stderr(Stdio::null());
+        }
+        if let Some(failpoint) = failpoint {
+            command.env("DATABRIDGE_FAILPOINT", failpoint);
+        }
+        let child = command.spawn().with_context(|| format!("{service} cannot be started"))?;
+        self.running.insert(service, child);
+        Ok(())
+    }
+
+    /// Kills a service with SIGKILL.
+    pub async fn kill(&mut self, service: &'static str) -> anyhow::Result<()> {
+        let child = self.running.get_mut(service).with_context(|| format!("{service} does not run"))?;
+        child.kill().await?;
+        Ok(())
+    }
+
+    /// Waits until a service has died by itself, as a fail point makes it.
+    pub async fn died(&mut self, service: &'static str) -> anyhow::Result<()> {
+        let child = self.running.get_mut(service).with_context(|| format!("{service} does not run"))?;
+        let status = tokio::time::timeout(Duration::from_secs(60), child.wait())
+            .await
+            .with_context(|| format!("{service} did not reach its fail point"))??;
+        anyhow::ensure!(!status.success(), "{service} ended by itself: {status}");
+        Ok(())
+    }
+
+    /// The process id of a service.
+    pub fn pid(&self, service: &str) -> Option<u32> {
+        self.running.get(service).and_then(Child::id)
+    }
+}
+
+/// The program `service-under-test`, beside the test's own program.
+fn program() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent).context("the test program is nowhere")?;
+    let program = folder.join("service-under-test");
+    anyhow::ensure!(program.exists(), "{} is not built", program.display());
+    Ok(program)
+}

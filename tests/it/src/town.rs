@@ -1,0 +1,336 @@
+//! A town: a broker, a sandbox with litigations, and the services over them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use databridge::demo::compare::{Comparer, Comparison};
+use databridge::demo::consent;
+use databridge::follow::{self, Story};
+use databridge::office::{Office, OpenOffice};
+use databridge_broker::Broker;
+use databridge_config::ConfigFolder;
+use databridge_config::env::{ClioAppEnv, ClioEnv, GisEnv, KeyEnv, NatsEnv};
+use databridge_model::{Mode, Parked, SyncRequest};
+use databridge_nats_server::NatsServer;
+use databridge_runtime::CancellationToken;
+use databridge_seal::MasterKey;
+use indicatif::ProgressBar;
+use sandbox::client::{GisEdit, GisFeature};
+use sandbox::clio::hand::{MatterEdit, MatterPage};
+use sandbox::{Admin, ClioOptions, GisOptions, Sandbox, SandboxOptions};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use crate::processes::Processes;
+
+/// The layer of the active litigations.
+pub const LAYER: u32 = sandbox::city::ACTIVE_LITIGATIONS;
+
+/// How a town is set up.
+#[derive(Debug)]
+pub struct TownOptions {
+    /// The layer and its service.
+    pub gis: GisOptions,
+    /// The config folder.
+    pub config: PathBuf,
+    /// Seconds of overlap in both system files; the shipped 120 would make every test a waiting one.
+    pub overlap_seconds: u64,
+    /// Clio's calls a minute; `None` is no limit.
+    pub rate_limit: Option<u32>,
+    /// Each service as a process of its own, to be killed, instead of all in the test's process.
+    pub processes: bool,
+    /// Connect Clio and run bootstrap.
+    pub connected: bool,
+    /// The fixed token for the map (`GIS_TOKEN`).
+    pub gis_token: Option<&'static str>,
+    /// Name and password for the map (`GIS_USERNAME`, `GIS_PASSWORD`).
+    pub gis_login: Option<(&'static str, &'static str)>,
+    /// Seconds after which a dead worker's message comes again.
+    pub ack_wait_seconds: u64,
+}
+
+impl Default for TownOptions {
+    fn default() -> Self {
+        Self {
+            gis: GisOptions::city(20, 7),
+            config: project().join("config"),
+            overlap_seconds: 1,
+            rate_limit: None,
+            processes: false,
+            connected: true,
+            gis_token: None,
+            gis_login: None,
+            ack_wait_seconds: 30,
+        }
+    }
+}
+
+/// The project's folder.
+pub fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A town. Dropping it kills everything.
+pub struct Town {
+    /// The broker's process.
+    pub nats: NatsServer,
+    /// The stand-in for both systems.
+    pub sandbox: Sandbox,
+    /// A person's hand on both systems.
+    pub admin: Admin,
+    /// A connection of the test's own.
+    pub broker: Broker,
+    /// The settings of all services.
+    pub office: Office,
+    /// Where the auth-service's page is.
+    pub page: url::Url,
+    /// The services as processes, where they are.
+    pub processes: Option<Processes>,
+    comparer: Comparer,
+    services: Option<OpenOffice>,
+    stop: CancellationToken,
+    _folder: tempfile::TempDir,
+}
+
+impl Town {
+    /// A town of so many litigations, with all services in this process, connected and bootstrapped.
+    pub async fn of(litigations: usize) -> anyhow::Result<Self> {
+        Self::with(TownOptions { gis: GisOptions::city(litigations, 7), ..TownOptions::default() }).await
+    }
+
+    /// A town whose services are processes, to be killed.
+    pub async fn of_processes(litigations: usize) -> anyhow::Result<Self> {
+        Self::with(TownOptions {
+            gis: GisOptions::city(litigations, 7),
+            processes: true,
+            ack_wait_seconds: 2,
+            ..TownOptions::default()
+        })
+        .await
+    }
+
+    /// A town as described.
+    pub async fn with(options: TownOptions) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let config = copy_config(&options, folder.path())?;
+        let nats = NatsServer::ephemeral().await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let page = url::Url::parse(&format!("http://{}/", listener.local_addr()?))?;
+        let callback = page.join("callback")?;
+        let sandbox = Sandbox::start(SandboxOptions {
+            clio: ClioOptions {
+                client_id: "test-key".to_owned(),
+                client_secret: "test-secret".to_owned(),
+                redirect_uris: vec![callback.to_string()],
+                rate_limit: options.rate_limit,
+                ..ClioOptions::default()
+            },
+            gis: options.gis,
+            ..SandboxOptions::default()
+        })
+        .await?;
+        let office = Office {
+            nats: NatsEnv {
+                nats_ack_wait_seconds: options.ack_wait_seconds,
+                ..NatsEnv::at(nats.url().to_owned())
+            },
+            clio: ClioEnv { clio_url: sandbox.url() },
+            clio_app: ClioAppEnv {
+                clio_api_key: "test-key".to_owned(),
+                clio_api_secret: SecretString::from("test-secret"),
+                clio_callback_url: callback,
+            },
+            gis: GisEnv {
+                gis_service_url: sandbox.gis_service_url(),
+                gis_token: options.gis_token.map(SecretString::from),
+                gis_username: options.gis_login.map(|(username, _)| username.to_owned()),
+                gis_password: options.gis_login.map(|(_, password)| SecretString::from(password)),
+            },
+            key: KeyEnv { databridge_key: MasterKey::generate(&mut rand::rngs::OsRng)? },
+            config: ConfigFolder::read(&config)?,
+        };
+        let comparer = if options.config.ends_with("config") {
+            Comparer::of_the_city()
+        } else {
+            Comparer::from_routes(&options.config)?
+        };
+        let broker = office.connect("test").await?;
+        databridge_broker::ensure_topology(&broker).await?;
+        let stop = CancellationToken::new();
+        let mut town = Self {
+            admin: sandbox.admin(),
+            nats,
+            sandbox,
+            broker,
+            page,
+            processes: None,
+            comparer,
+            services: None,
+            stop,
+            office,
+            _folder: folder,
+        };
+        if options.processes {
+            let listen = listener.local_addr()?;
+            drop(listener);
+            town.processes = Some(Processes::start(&town.office, &config, listen).await?);
+        } else {
+            town.services = Some(town.office.open(listener, town.stop.child_token()).await?);
+        }
+        if options.connected {
+            town.connect().await?;
+        }
+        town.admin.reset_calls().await?;
+        Ok(town)
+    }
+
+    /// Connects Clio as a person would, and bootstraps.
+    pub async fn connect(&self) -> anyhow::Result<()> {
+        // A process that has just started may not answer yet.
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while let Err(error) = consent::give(&self.broker, &self.admin).await {
+            if tokio::time::Instant::now() > deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let empty = serde_json::json!({});
+        let answer = databridge::commands::ask(&self.broker, "bootstrap.clio", &empty, "clio-bridge").await?;
+        databridge::commands::print_bootstrap(&answer)?;
+        Ok(())
+    }
+
+    /// Publishes a request and follows its run to the end.
+    pub async fn request(&self, system: &str, request: SyncRequest) -> anyhow::Result<Story> {
+        let (name, bar) = (system.parse()?, ProgressBar::hidden());
+        let followed = follow::request(&self.broker, &name, &request, &bar);
+        let story = tokio::time::timeout(Duration::from_secs(120), followed)
+            .await
+            .with_context(|| format!("a run of {system} did not end"))??;
+        Ok(story)
+    }
+
+    /// An incremental sync of a system.
+    pub async fn sync(&self, system: &str) -> anyhow::Result<Story> {
+        self.request(system, SyncRequest::default()).await
+    }
+
+    /// A sync of gis, then one of clio: a cycle.
+    pub async fn cycle(&self) -> anyhow::Result<(Story, Story)> {
+        Ok((self.sync("gis").await?, self.sync("clio").await?))
+    }
+
+    /// The first migrate.
+    pub async fn migrate(&self) -> anyhow::Result<Story> {
+        self.request("gis", SyncRequest { mode: Mode::Migrate, ..SyncRequest::default() }).await
+    }
+
+    /// Compares both systems by code that shares nothing with the converters.
+    pub async fn compare(&self, waiting: &[Parked]) -> anyhow::Result<Comparison> {
+        self.comparer.compare(&self.admin, self.layer(), waiting).await
+    }
+
+    /// Fails with the differences if there are any.
+    pub async fn assert_same(&self) -> anyhow::Result<()> {
+        let comparison = self.compare(&[]).await?;
+        if comparison.differences.is_empty() {
+            Ok(())
+        } else {
+            bail!("both sides differ:\n{}", comparison.differences.join("\n"))
+        }
+    }
+
+    /// The number of the layer.
+    pub fn layer(&self) -> u32 {
+        LAYER
+    }
+
+    /// The rows of the layer, in the order of their ids.
+    pub async fn rows(&self) -> anyhow::Result<Vec<GisFeature>> {
+        Ok(self.admin.features(self.layer()).await?)
+    }
+
+    /// Our matters: those with a civil warrant, and not the foreign ones.
+    pub async fn matters(&self) -> anyhow::Result<Vec<MatterPage>> {
+        let all = self.admin.matters().await?;
+        Ok(all
+            .into_iter()
+            .filter(|matter| matter.custom_fields.get("Civil Warrant").is_some_and(Option::is_some))
+            .collect())
+    }
+
+    /// The one matter of a warrant.
+    pub async fn matter(&self, warrant: &str) -> anyhow::Result<MatterPage> {
+        let mut found: Vec<_> =
+            self.matters().await?.into_iter().filter(|m| value(m, "Civil Warrant") == warrant).collect();
+        match (found.pop(), found.len()) {
+            (Some(matter), 0) => Ok(matter),
+            (None, _) => bail!("{warrant} has no matter"),
+            (_, others) => bail!("{warrant} has {} matters", others + 1),
+        }
+    }
+
+    /// The one row of a warrant.
+    pub async fn row(&self, warrant: &str) -> anyhow::Result<GisFeature> {
+        self.rows()
+            .await?
+            .into_iter()
+            .find(|row| text(row, "CivilWarrant") == warrant)
+            .with_context(|| format!("{warrant} has no row"))
+    }
+
+    /// A person edits a row.
+    pub async fn edit_row(&self, row: &GisFeature, field: &str, value: &str) -> anyhow::Result<()> {
+        let edit = GisEdit::field(field, value);
+        Ok(self.admin.edit_feature(self.layer(), object_id(row)?, &edit).await?)
+    }
+
+    /// A person edits a matter.
+    pub async fn edit_matter(&self, matter: &MatterPage, field: &str, value: &str) -> anyhow::Result<()> {
+        self.admin.edit_matter(matter.id, &MatterEdit::field(field, Some(value))).await?;
+        Ok(())
+    }
+
+    /// Waits until the overlap of both systems has passed, by their own clocks, and services have their rest.
+    pub async fn let_the_overlap_pass(&self) -> anyhow::Result<()> {
+        self.admin.advance_clock(Duration::from_secs(600)).await?;
+        Ok(())
+    }
+}
+
+impl Drop for Town {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A row's object id.
+pub fn object_id(row: &GisFeature) -> anyhow::Result<i64> {
+    row.attributes.get("OBJECTID").and_then(serde_json::Value::as_i64).context("a row without OBJECTID")
+}
+
+/// A row's text, empty where it is null.
+pub fn text(row: &GisFeature, field: &str) -> String {
+    row.attributes.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+}
+
+/// A matter's custom field, empty where it is not set.
+pub fn value(matter: &MatterPage, field: &str) -> String {
+    matter.custom_fields.get(field).cloned().flatten().unwrap_or_default()
+}
+
+/// The config with a short overlap, in a folder of the test's own.
+fn copy_config(options: &TownOptions, to: &Path) -> anyhow::Result<PathBuf> {
+    let copy = to.join("config");
+    for part in ["systems", "routes"] {
+        std::fs::create_dir_all(copy.join(part))?;
+        for entry in std::fs::read_dir(options.config.join(part))? {
+            let path = entry?.path();
+            let text = std::fs::read_to_string(&path)?
+                .replace("overlap_seconds = 120", &format!("overlap_seconds = {}", options.overlap_seconds));
+            std::fs::write(copy.join(part).join(path.file_name().context("a file without name")?), text)?;
+        }
+    }
+    Ok(copy)
+}

@@ -1,0 +1,3 @@
+//! The end-to-end, fault and crash tests.
+
+mod both_ways;
