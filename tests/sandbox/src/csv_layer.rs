@@ -55,7 +55,7 @@ pub struct CsvLayer {
 /// Reads a file into a layer with this number, named after the file.
 ///
 /// Types are whole number, number and text (at least 255 units long); an empty cell is null. Columns named latitude
-/// and longitude, or `x` and `y`, also give the point; a row without them has none. A row with too many or too few
+/// and longitude, or `x` and `y`, also give the point; a row without them has none, with a warning. A row with too many or too few
 /// cells, or in no UTF-8, is left out with a warning.
 pub fn layer_from_csv(path: &Path, id: u32) -> Result<CsvLayer, CsvLayerError> {
     let bytes =
@@ -78,7 +78,12 @@ fn layer_from_bytes(bytes: &[u8], name: &str, id: u32) -> Option<CsvLayer> {
             .map(|(column, cell)| (column.field.name.clone(), column.value(cell)))
             .collect();
         let point = match place.as_ref().map(|place| place.of_row(&record.cells)) {
-            None | Some(Ok(None)) => None,
+            None => None,
+            Some(Ok(None)) => {
+                let reason = "the row has no coordinates, so it has no point".to_owned();
+                warnings.push(CsvWarning { line: record.line, reason });
+                None
+            }
             Some(Ok(Some(point))) => Some(point),
             Some(Err(reason)) => {
                 warnings.push(CsvWarning { line: record.line, reason });
@@ -156,8 +161,9 @@ mod tests {
         assert_eq!(features[0].attributes["Latitude"], json!(35.1));
         assert!(features[1..].iter().all(|feature| feature.lon.is_none() && feature.lat.is_none()));
         let warnings = warnings(&read);
-        assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings[0].starts_with("line 4: ") && warnings[1].starts_with("line 5: "), "{warnings:?}");
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
+        assert_eq!(warnings[0], "line 3: the row has no coordinates, so it has no point");
+        assert!(warnings[1].starts_with("line 4: ") && warnings[2].starts_with("line 5: "), "{warnings:?}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::clio::http_date;
 use crate::clock::Clock;
 use crate::faults::{Action, Faults, Fired, Struck, arcgis_error};
 use crate::listener::Scissors;
+use crate::openapi::Spec;
 use crate::traffic::{Recorder, Traffic};
 use crate::{clio, gis};
 
@@ -41,18 +42,20 @@ pub struct Gateway {
     pub faults: Faults,
     /// The recorder of the traffic.
     pub recorder: Recorder,
+    judge: Option<Judge>,
     calls: Mutex<Calls>,
     changes: AtomicU64,
 }
 
 impl Gateway {
-    /// A gateway before these routes.
-    pub fn new(systems: Router, clock: Clock) -> Self {
+    /// A gateway before these routes, which holds every exchange with Clio against a specification where one is given.
+    pub fn new(systems: Router, clock: Clock, specification: Option<Arc<Spec>>) -> Self {
         Self {
             systems,
             clock,
             faults: Faults::default(),
             recorder: Recorder::default(),
+            judge: specification.map(|spec| Judge { spec, found: Mutex::default() }),
             calls: Mutex::default(),
             changes: AtomicU64::new(0),
         }
@@ -61,6 +64,15 @@ impl Gateway {
     /// The calls counted since the start or the last reset.
     pub fn calls(&self) -> Calls {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the specification says against the exchanges so far.
+    pub fn violations(&self) -> Vec<String> {
+        let found = self
+            .judge
+            .as_ref()
+            .map(|judge| judge.found.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        found.unwrap_or_default()
     }
 
     /// Sets all counts to zero.
@@ -96,6 +108,19 @@ impl Gateway {
             self.note_change();
         }
         answered
+    }
+}
+
+/// Holds every exchange against a specification.
+struct Judge {
+    spec: Arc<Spec>,
+    found: Mutex<Vec<String>>,
+}
+
+impl Judge {
+    fn judge(&self, traffic: &Traffic) {
+        let found = self.spec.check(traffic);
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
     }
 }
 
@@ -299,7 +324,7 @@ fn half(mut body: Bytes) -> Body {
 }
 
 fn record(gateway: &Gateway, exchange: &Exchange, delivery: &Delivery, struck: bool) {
-    if !gateway.recorder.is_on() {
+    if !gateway.recorder.is_on() && gateway.judge.is_none() {
         return;
     }
     let (status, body) = match delivery {
@@ -311,7 +336,7 @@ fn record(gateway: &Gateway, exchange: &Exchange, delivery: &Delivery, struck: b
         let is_secret = matches!(name, "authorization" | "x-esri-authorization" | "cookie");
         (!is_secret).then(|| (name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
     });
-    gateway.recorder.add(Traffic {
+    let traffic = Traffic {
         system: exchange.system,
         method: exchange.head.method.to_string(),
         path: exchange.head.uri.path().to_owned(),
@@ -321,7 +346,13 @@ fn record(gateway: &Gateway, exchange: &Exchange, delivery: &Delivery, struck: b
         status,
         response_body: String::from_utf8_lossy(&body).into_owned(),
         struck,
-    });
+    };
+    if let Some(judge) = &gateway.judge {
+        judge.judge(&traffic);
+    }
+    if gateway.recorder.is_on() {
+        gateway.recorder.add(traffic);
+    }
 }
 
 /// Verb and path below the feature server, as they are counted: `POST 2/query`.

@@ -94,7 +94,13 @@ async fn run(arguments: Arguments) -> Result<(), RunError> {
     }
     let callbacks = clio.redirect_uris.join(" or ");
     let credentials = (clio.client_id.clone(), clio.client_secret.clone());
-    let options = SandboxOptions { listen: arguments.listen, clio, gis, keep: arguments.keep };
+    let options = SandboxOptions {
+        listen: arguments.listen,
+        clio,
+        gis,
+        keep: arguments.keep,
+        ..SandboxOptions::default()
+    };
     let sandbox = Sandbox::start(options).await?;
     announce(&sandbox, &credentials, &callbacks);
     stop_asked_for().await?;

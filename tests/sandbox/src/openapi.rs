@@ -45,6 +45,12 @@ pub struct Spec {
 /// Statuses that Clio's prose or the field knows but the specification does not declare everywhere.
 const UNDECLARED: &[u16] = &[401, 404, 410, 422, 429];
 
+impl std::fmt::Debug for Spec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spec").field("schemas", &self.schemas.len()).finish_non_exhaustive()
+    }
+}
+
 impl Spec {
     /// Reads the specification from a file.
     pub fn read(path: &Path) -> Result<Self, SpecError> {

@@ -26,6 +26,7 @@ use crate::gateway::{self, AsItIs, Gateway};
 use crate::gis::{self, GisOptions, GisState};
 use crate::keep::{self, KeepError, KeptState};
 use crate::listener::{CuttableListener, Scissors};
+use crate::openapi::Spec;
 
 /// How often a changed state is written to the file that keeps it.
 const KEEP_EVERY: Duration = Duration::from_millis(400);
@@ -44,6 +45,8 @@ pub struct SandboxOptions {
     pub gis: GisOptions,
     /// A file that keeps the whole state over restarts, written at most a second after each change.
     pub keep: Option<PathBuf>,
+    /// Clio's specification, against which every exchange is held; see [`Sandbox::violations`].
+    pub specification: Option<Arc<Spec>>,
 }
 
 impl Default for SandboxOptions {
@@ -53,6 +56,7 @@ impl Default for SandboxOptions {
             clio: ClioOptions::default(),
             gis: GisOptions::default(),
             keep: None,
+            specification: None,
         }
     }
 }
@@ -145,7 +149,7 @@ impl Sandbox {
         let systems = Router::new()
             .merge(clio::router(Arc::clone(&clio)))
             .nest("/arcgis", gis::router(Arc::clone(&gis)));
-        let gateway = Arc::new(Gateway::new(systems, clock.clone()));
+        let gateway = Arc::new(Gateway::new(systems, clock.clone(), options.specification));
         let parts = Arc::new(Parts { clio, gis, gateway, clock });
         if let Some(kept) = options.keep.as_deref().map(keep::load).transpose()?.flatten() {
             parts.take_up(kept)?;
@@ -170,6 +174,13 @@ impl Sandbox {
             keeping,
             _stops_when_dropped: guard,
         })
+    }
+
+    /// What Clio's specification says against the exchanges so far, and requests that went beyond the table of the
+    /// endpoints in use.
+    pub fn violations(&self) -> Vec<String> {
+        let strays = self.parts.clio.strays().all().into_iter().map(|stray| format!("{stray:?}"));
+        self.parts.gateway.violations().into_iter().chain(strays).collect()
     }
 
     /// The address listened at.

@@ -57,15 +57,17 @@ fn read_until_lost<'a>(part: &'a [u8], first_line: u64, read: &mut Read) -> Opti
         let row = text.get(blank..).unwrap_or_default();
         let expected = read.names.len();
         let reason = if !well_quoted(row) {
-            "a quote is not closed at the end of its cell".to_owned()
+            "a quote is not closed at the end of its cell; the line is left out".to_owned()
         } else if record.len() == expected {
             match cells(&record) {
                 Some(cells) => read.records.push(Record { line, cells }),
-                None => read.warnings.push(CsvWarning { line, reason: "the row is not in UTF-8".to_owned() }),
+                None => read
+                    .warnings
+                    .push(CsvWarning { line, reason: "the row is not in UTF-8; it is left out".to_owned() }),
             }
             continue;
         } else {
-            format!("the row has {} cells where the first line has {expected}", record.len())
+            format!("the row has {} cells where the first line has {expected}; it is left out", record.len())
         };
         read.warnings.push(CsvWarning { line, reason });
         if let Some(after) = row.iter().position(|byte| *byte == b'\n').map(|at| at + 1)
