@@ -153,6 +153,7 @@ impl<S: OutsideSystem> Part<'_, S> {
         let envelope = Envelope::of_run(Some(self.run))
             .with_id(format!("listed-{}-{}-{}", self.sequence, event.system, event.collection));
         self.pulls.broker.publish(subject::run(self.run, "listed"), &event, &envelope).await?;
+        fail::fail_point!("pull.after-listed");
         Ok(())
     }
 
@@ -172,6 +173,7 @@ impl<S: OutsideSystem> Part<'_, S> {
         let mut cursor = match found {
             Some(cursor) if cursor.request == self.sequence && cursor.done => {
                 *tally = tally_of(&cursor);
+                self.rest_live_cursor_after(lane, &cursor).await?;
                 return Ok(Ok(()));
             }
             Some(cursor) if cursor.request == self.sequence => cursor,
@@ -222,9 +224,7 @@ impl<S: OutsideSystem> Part<'_, S> {
                 break;
             }
         }
-        if lane == CursorLane::Full && self.request.max_records.is_none() {
-            self.rest_live_cursor(&cursor).await?;
-        }
+        self.rest_live_cursor_after(lane, &cursor).await?;
         Ok(Ok(()))
     }
 
@@ -243,7 +243,14 @@ impl<S: OutsideSystem> Part<'_, S> {
     }
 
     /// After a complete listing the next incremental one starts from it.
-    async fn rest_live_cursor(&self, full: &Cursor<CursorPlace<S::Place>>) -> Result<(), Trouble> {
+    async fn rest_live_cursor_after(
+        &self,
+        lane: CursorLane,
+        full: &Cursor<CursorPlace<S::Place>>,
+    ) -> Result<(), Trouble> {
+        if lane != CursorLane::Full || self.request.max_records.is_some() {
+            return Ok(());
+        }
         let (mut store, found) = CursorStore::open::<CursorPlace<S::Place>>(
             &self.pulls.broker,
             self.pulls.system.name(),

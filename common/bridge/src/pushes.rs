@@ -60,18 +60,35 @@ impl<S: OutsideSystem> Pushes<S> {
 /// As many pushes as the system can begin now: live ones first, bulk where none wait.
 async fn next_jobs<S: OutsideSystem>(system: &S, live: &Inbox, bulk: &Inbox) -> Vec<Job> {
     let most = system.capacity().await;
-    let linger = Duration::from_millis(if system.in_batches() { 250 } else { 1 });
+    let mut lane = live;
     let mut jobs = live.take_waiting(most).await;
     if jobs.is_empty() {
+        lane = bulk;
         jobs = bulk.take_waiting(most).await;
     }
     if jobs.is_empty() {
-        return live.take(most, Duration::from_millis(500), linger).await;
+        lane = live;
+        jobs = live.take(most, Duration::from_millis(500), Duration::from_millis(1)).await;
     }
-    if system.in_batches() && jobs.len() < most {
-        // Others of the same sync are on their way: one request takes them all.
-        tokio::time::sleep(linger).await;
-        jobs.extend(live.take_waiting(most - jobs.len()).await);
+    if system.in_batches() && !jobs.is_empty() { with_others(lane, jobs, most).await } else { jobs }
+}
+
+/// How long others may take that come with a push.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// How long the first of them waits at most: well within the time after which it would come again.
+const LONGEST_LINGER: Duration = Duration::from_millis(750);
+
+/// These and the others of the same sync, which are on their way: one request takes them all.
+async fn with_others(lane: &Inbox, mut jobs: Vec<Job>, most: usize) -> Vec<Job> {
+    let began = Instant::now();
+    while jobs.len() < most && began.elapsed() < LONGEST_LINGER {
+        tokio::time::sleep(LINGER).await;
+        let others = lane.take_waiting(most - jobs.len()).await;
+        if others.is_empty() {
+            break;
+        }
+        jobs.extend(others);
     }
     jobs
 }
@@ -188,6 +205,9 @@ impl<S: OutsideSystem> Desk<S> {
             && let Some(outcome) = applied.value.answer_to(&id)
         {
             self.tell(&place, &push, &outcome).await?;
+            if outcome.result != OutcomeResult::Unknown {
+                self.drop_intent_of(&record, &id).await?;
+            }
             job.done().await;
             return Ok(None);
         }
@@ -211,6 +231,14 @@ impl<S: OutsideSystem> Desk<S> {
         };
         fail::fail_point!("push.after-intent");
         Ok(Some(Begun { job: job.clone(), push, id, place, intent, intent_revision, doubtful }))
+    }
+
+    /// A push that is answered needs no intent any more; a crash may have come before it was taken away.
+    async fn drop_intent_of(&self, record: &str, push: &PushId) -> Result<(), Trouble> {
+        match self.intents.get(record).await? {
+            Some(left) if left.value.push == *push => Ok(self.intents.delete(record, left.revision).await?),
+            _ => Ok(()),
+        }
     }
 
     async fn apply(&self, collection: &CollectionName, begun: Vec<Begun>) {

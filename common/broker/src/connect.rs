@@ -1,7 +1,6 @@
 //! The connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::context::ContextBuilder;
@@ -10,6 +9,7 @@ use chrono::DateTime;
 use databridge_config::env::NatsEnv;
 use databridge_model::ReadAfter;
 use databridge_runtime::Clock;
+use tokio::sync::watch;
 
 use crate::{PublishError, names};
 
@@ -47,7 +47,7 @@ pub struct Broker {
     pub(crate) clock: Clock,
     pub(crate) service: Arc<str>,
     /// Grows with each loss of the connection: what was fetched before may be stale.
-    pub(crate) losses: Arc<AtomicU64>,
+    pub(crate) losses: Arc<watch::Sender<u64>>,
     pub(crate) ack_wait: Duration,
     pub(crate) replicas: usize,
 }
@@ -61,7 +61,7 @@ impl Broker {
         patience: Duration,
     ) -> Result<Self, ConnectError> {
         let url = settings.nats_url.as_str();
-        let losses = Arc::new(AtomicU64::new(0));
+        let losses = Arc::new(watch::Sender::new(0));
         let deadline = tokio::time::Instant::now() + patience;
         let client = loop {
             let counted = Arc::clone(&losses);
@@ -145,14 +145,14 @@ impl Broker {
     }
 
     pub(crate) fn losses(&self) -> u64 {
-        self.losses.load(Ordering::Acquire)
+        *self.losses.borrow()
     }
 }
 
-fn note(event: &Event, losses: &AtomicU64) {
+fn note(event: &Event, losses: &watch::Sender<u64>) {
     match event {
         Event::Disconnected => {
-            losses.fetch_add(1, Ordering::AcqRel);
+            losses.send_modify(|losses| *losses += 1);
             tracing::warn!("The connection to NATS is lost; trying to get it back.");
         }
         Event::Connected => tracing::debug!("Connected to NATS."),

@@ -1,5 +1,7 @@
 //! Taking work from a durable consumer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, AckKind, consumer};
@@ -50,9 +52,15 @@ impl Inbox {
     ///
     /// While the broker is away it gives nothing, and waits a second so that the caller's loop does not spin.
     pub async fn take(&self, most: usize, patience: Duration, linger: Duration) -> Vec<Job> {
+        let mut losses = self.broker.losses.subscribe();
         let first = match self.consumer.batch().max_messages(1).expires(patience).messages().await {
             Ok(mut batch) => {
-                match tokio::time::timeout(patience + Duration::from_secs(2), batch.next()).await {
+                let first = tokio::select! {
+                    first = tokio::time::timeout(patience + Duration::from_secs(2), batch.next()) => first,
+                    // The broker has forgotten the request with the connection: no answer will come.
+                    _ = losses.changed() => return self.nothing_for_now("the connection was lost").await,
+                };
+                match first {
                     Ok(Some(Ok(message))) => message,
                     Ok(Some(Err(error))) => return self.nothing_for_now(&error.to_string()).await,
                     Ok(None) => return Vec::new(),
@@ -107,6 +115,7 @@ pub struct Job {
     delivered: i64,
     losses: u64,
     taken: std::time::Instant,
+    answered: Arc<AtomicBool>,
 }
 
 impl Job {
@@ -121,6 +130,7 @@ impl Job {
             sequence,
             delivered,
             taken: std::time::Instant::now(),
+            answered: Arc::default(),
         }
     }
 
@@ -159,8 +169,12 @@ impl Job {
         self.taken.elapsed()
     }
 
-    /// Tells the broker that it is still worked on.
+    /// Tells the broker that it is still worked on. Says nothing of a message that was answered: to one given back it
+    /// would mean a longer wait.
     pub async fn working(&self) {
+        if self.answered.load(Ordering::Acquire) {
+            return;
+        }
         if let Err(error) = self.message.ack_with(AckKind::Progress).await {
             tracing::debug!(%error, "The broker could not be told of progress.");
         }
@@ -168,6 +182,7 @@ impl Job {
 
     /// Done. Waits for the broker's word; without it the message comes again, which must do no harm.
     pub async fn done(&self) {
+        self.answered.store(true, Ordering::Release);
         // Not `double_ack`: it takes "no responders" for a yes (nats.md, section 3, pitfall 1).
         let Some(reply) = self.message.reply.clone() else { return };
         let request = async_nats::Request::new().payload("+ACK".into()).timeout(Some(Duration::from_secs(3)));
@@ -178,6 +193,7 @@ impl Job {
 
     /// Gives it back, to come again after so long (at most a minute; longer waits are schedules).
     pub async fn again_after(&self, wait: Duration) {
+        self.answered.store(true, Ordering::Release);
         if let Err(error) = self.message.ack_with(AckKind::Nak(Some(wait.min(LONGEST_NAK)))).await {
             tracing::debug!(%error, subject = self.subject(), "A message could not be given back.");
         }

@@ -98,10 +98,7 @@ impl Broker {
 
     pub(crate) fn headers(&self, subject: &str, envelope: &Envelope) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let id = envelope
-            .message_id
-            .as_ref()
-            .map_or_else(|| uuid::Uuid::now_v7().to_string(), Clone::clone);
+        let id = envelope.message_id.as_ref().map_or_else(|| uuid::Uuid::now_v7().to_string(), Clone::clone);
         if envelope.message_id.is_some() {
             headers.insert(async_nats::header::NATS_MESSAGE_ID, id.as_str());
         }

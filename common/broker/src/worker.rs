@@ -9,6 +9,7 @@ use databridge_model::DeadAttempt;
 use databridge_runtime::{CancellationToken, jittered};
 use futures::{FutureExt, StreamExt};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::{Inbox, Job};
 
@@ -56,7 +57,18 @@ pub struct Worker<H> {
     side_by_side: usize,
     linger: Duration,
     attempts: Attempts,
+    held: Mutex<HashMap<String, Held>>,
 }
+
+/// A message that was given back: what comes after it in its lane waits until it has come again.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    sequence: u64,
+    until: Instant,
+}
+
+/// A message that was given back and does not come again for so long has gone to another worker.
+const GONE_ELSEWHERE: Duration = Duration::from_secs(5);
 
 type Attempts = Arc<Mutex<HashMap<u64, Vec<DeadAttempt>>>>;
 
@@ -73,6 +85,7 @@ impl<H: Handler> Worker<H> {
             side_by_side: 16,
             linger: Duration::from_millis(2),
             attempts: Arc::default(),
+            held: Mutex::default(),
         }
     }
 
@@ -111,19 +124,41 @@ impl<H: Handler> Worker<H> {
             }
         }
         futures::stream::iter(lanes)
-            .for_each_concurrent(self.side_by_side, |(_, jobs)| async move {
-                let mut jobs = jobs.into_iter();
-                while let Some(job) = jobs.next() {
-                    if let Err(wait) = self.deal_with_one(&job).await {
-                        // What comes after it in its lane must not overtake it.
-                        for later in jobs.by_ref() {
-                            later.again_after(wait + Duration::from_millis(50)).await;
-                        }
-                    }
-                }
-            })
+            .for_each_concurrent(self.side_by_side, |(lane, jobs)| self.deal_with_lane(lane, jobs))
             .await;
         drop(keeper);
+    }
+
+    async fn deal_with_lane(&self, lane: String, mut jobs: Vec<Job>) {
+        // What was given back comes again in any order.
+        jobs.sort_by_key(Job::sequence);
+        let mut held = self.held.lock().await.get(&lane).copied();
+        for job in jobs {
+            let now = Instant::now();
+            if let Some(held) =
+                held.filter(|held| held.sequence < job.sequence() && now < held.until + GONE_ELSEWHERE)
+            {
+                // It must not overtake.
+                job.again_after(held.until.saturating_duration_since(now) + Duration::from_millis(50)).await;
+                continue;
+            }
+            match self.deal_with_one(&job).await {
+                Ok(()) => {
+                    let mut lanes = self.held.lock().await;
+                    if lanes.get(&lane).is_some_and(|held| held.sequence <= job.sequence()) {
+                        lanes.remove(&lane);
+                    }
+                }
+                Err(wait) => {
+                    let now = Instant::now();
+                    let failed = Held { sequence: job.sequence(), until: now + wait };
+                    let mut lanes = self.held.lock().await;
+                    lanes.retain(|_, held| now < held.until + GONE_ELSEWHERE);
+                    lanes.insert(lane.clone(), failed);
+                    held = Some(failed);
+                }
+            }
+        }
     }
 
     /// An error is the wait after which the message comes again: the next of its lane must wait too.

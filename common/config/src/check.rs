@@ -46,6 +46,23 @@ impl Finding {
     }
 }
 
+/// Everything wrong with a system file in itself.
+pub fn check_system(file: &Path, text: &str, system: &SystemFile) -> Vec<Finding> {
+    let keyless =
+        system.collections.iter().filter(|(_, collection)| collection.field(&collection.key).is_none());
+    keyless
+        .map(|(name, collection)| Finding {
+            file: file.to_owned(),
+            line: line_of(text, &format!("[collections.{name}]"), 0),
+            problem: format!(
+                "the key `{}` of {}.{name} is none of its fields",
+                collection.key, system.system
+            ),
+            mend: format!("Fields: {}", list(collection.fields.keys())),
+        })
+        .collect()
+}
+
 /// Everything wrong with a route, given the systems.
 pub fn check(
     file: &Path,
@@ -59,6 +76,13 @@ pub fn check(
         if let Some(collection) = checker.collection(route, side, systems) {
             collections.insert(side, collection);
         }
+    }
+    if route.left.collection == route.right.collection {
+        checker.find(
+            line_of(text, "[right]", 0),
+            format!("both sides are {}", route.left.collection),
+            "A route joins two collections".to_owned(),
+        );
     }
     if let (Some(left), Some(right)) = (collections.get(&Side::Left), collections.get(&Side::Right)) {
         checker.fields(route, left, right);
@@ -164,8 +188,20 @@ impl Checker<'_> {
     }
 
     fn creates(&mut self, route: &Route, collections: &BTreeMap<Side, &Collection>) {
+        let mut targets: BTreeSet<(Side, &str)> = Side::BOTH
+            .into_iter()
+            .flat_map(|side| {
+                let written = route.fields.iter().filter(move |rule| rule.direction.goes_to(side));
+                written.map(move |rule| (side, rule.on(side)))
+            })
+            .collect();
         for (index, rule) in route.create.iter().enumerate() {
             let line = line_of(self.text, "[[create]]", index);
+            if !targets.insert((rule.side, rule.field.as_str())) {
+                let collection = &route.side(rule.side).collection;
+                let problem = format!("another rule writes `{}` of {collection} already", rule.field);
+                self.find(line, problem, "Take one of them out".to_owned());
+            }
             let names = [(rule.side, Some(&rule.field)), (rule.side.other(), rule.from.as_ref())];
             for (side, name) in names {
                 let (Some(name), Some(collection)) = (name, collections.get(&side)) else { continue };

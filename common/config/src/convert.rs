@@ -42,8 +42,9 @@ impl Converter {
     pub fn apply(self, value: &Value, to: &FieldType) -> Result<Value, ValueError> {
         let plain = match (self, value) {
             (_, Value::Null) => return Ok(Value::Null),
-            (Self::Longitude, Value::Point(point)) => Value::Text(point.lon.to_string()),
-            (Self::Latitude, Value::Point(point)) => Value::Text(point.lat.to_string()),
+            // Zero is added so that a zero below has no sign.
+            (Self::Longitude, Value::Point(point)) => Value::Text((point.lon + 0.0).to_string()),
+            (Self::Latitude, Value::Point(point)) => Value::Text((point.lat + 0.0).to_string()),
             (Self::Longitude | Self::Latitude, other) => {
                 return Err(ValueError {
                     found: format!("`{}`", other.shortened()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use databridge_model::{Name, SystemName};
 use serde::de::DeserializeOwned;
 
-use crate::{Collection, Finding, Route, SideRef, SystemFile, check};
+use crate::{Collection, Finding, Route, SideRef, SystemFile, check, check_system};
 
 /// The config folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,7 @@ impl ConfigFolder {
         for (file, text) in toml_files(&path.join("systems"))? {
             match parse::<SystemFile>(&file, &text) {
                 Ok(system) if named_after(&file, &system.system) => {
+                    findings.extend(check_system(&file, &text, &system));
                     systems.insert(system.system.clone(), system);
                 }
                 Ok(system) => findings.push(Finding::misnamed(&file, &text, "system", &system.system)),

@@ -43,7 +43,7 @@ where
         if failed >= policy.attempts || limited > policy.attempts {
             return Err(error);
         }
-        let doubled = policy.first_wait.saturating_mul(1 << failed.min(10));
+        let doubled = policy.first_wait.saturating_mul(1 << failed.saturating_sub(1).min(10));
         tracing::debug!(%error, attempt = failed, "A call failed and is tried again.");
         tokio::time::sleep(jittered(doubled.min(policy.longest_wait))).await;
     }

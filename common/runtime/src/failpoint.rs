@@ -1,9 +1,11 @@
 //! Fail points: places in a flow where a test can have the process killed or held. Inert in a release.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 /// Arms the fail point that `DATABRIDGE_FAILPOINT` names, if the binary was built with fail points.
 ///
 /// - `kill:<name>` kills the process there with SIGKILL.
-/// - `hold:<name>:<file>` makes `<file>` there and waits until it is gone.
+/// - `hold:<name>:<file>` makes `<file>` when it comes there for the first time, and waits until it is gone.
 pub fn arm_from_environment() {
     if !fail::has_failpoints() {
         return;
@@ -14,7 +16,12 @@ pub fn arm_from_environment() {
         (Some("kill"), Some(name), None) => fail::cfg_callback(name, kill_this_process),
         (Some("hold"), Some(name), Some(file)) => {
             let file = std::path::PathBuf::from(file);
-            fail::cfg_callback(name, move || hold(&file))
+            let held = AtomicBool::new(false);
+            fail::cfg_callback(name, move || {
+                if !held.swap(true, Ordering::Relaxed) {
+                    hold(&file);
+                }
+            })
         }
         _ => Err("expected kill:<name> or hold:<name>:<file>".to_owned()),
     };

@@ -1,0 +1,15 @@
+//! What the others rely on, with a real nats-server.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what fails here fails the test"
+)]
+
+mod buckets;
+mod connecting;
+mod office;
+mod pages;
+mod proxy;
+mod workers;
