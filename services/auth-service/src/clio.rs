@@ -21,7 +21,7 @@ use url::Url;
 use crate::connection::{Account, Person, Tokens};
 use crate::settings::Settings;
 
-/// How long an answer is waited for; well below the life of the refresh lease.
+/// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Assumed where Clio does not say how long a token lasts.

@@ -1,18 +1,25 @@
 //! The right to renew the token, held by one replica at a time.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use databridge_broker::{Broker, Bucket, BucketError, names};
 use databridge_runtime::Clock;
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::secret_code;
 
 const KEY: &str = "lease.clio";
 
-/// Longer than a call to Clio may take, so that it ends only when its holder has died.
-const LIFETIME: TimeDelta = TimeDelta::seconds(60);
+/// How long a lease outlives its holder. A holder that lives extends it, however long Clio takes.
+const LIFETIME: TimeDelta = TimeDelta::seconds(12);
 
-#[derive(Debug, Serialize, Deserialize)]
+/// How often the holder extends it.
+const EXTENDED_EVERY: Duration = Duration::from_secs(3);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Lease {
     /// Tells two holders apart who ask in the same millisecond.
     holder: String,
@@ -25,9 +32,10 @@ pub(crate) struct Leases {
     clock: Clock,
 }
 
-/// The lease, to be given back.
+/// The lease, to be given back; dropping it gives it back too, a moment later.
 pub(crate) struct HeldLease {
-    revision: u64,
+    over: oneshot::Sender<()>,
+    kept: JoinHandle<()>,
 }
 
 impl Leases {
@@ -46,7 +54,7 @@ impl Leases {
             None => self.bucket.create(KEY, &lease).await,
         };
         match taken {
-            Ok(revision) => Ok(Some(HeldLease { revision })),
+            Ok(revision) => Ok(Some(self.kept(lease, revision))),
             Err(BucketError::Moved(_)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -54,8 +62,31 @@ impl Leases {
 
     /// Gives it back. If that fails the lease ends by itself.
     pub(crate) async fn give_back(&self, lease: HeldLease) {
-        if let Err(error) = self.bucket.delete(KEY, lease.revision).await {
-            tracing::warn!(%error, "The lease for renewing Clio's token could not be given back; it ends in a minute.");
+        drop(lease.over);
+        if let Err(error) = lease.kept.await {
+            tracing::warn!(%error, "The lease for renewing Clio's token was not kept to its end.");
         }
+    }
+
+    fn kept(&self, mut lease: Lease, mut revision: u64) -> HeldLease {
+        let (bucket, clock) = (self.bucket.clone(), self.clock.clone());
+        let (over, mut is_over) = oneshot::channel();
+        let kept = tokio::spawn(async move {
+            while tokio::time::timeout(EXTENDED_EVERY, &mut is_over).await.is_err() {
+                lease.until = clock.now() + LIFETIME;
+                match bucket.update(KEY, &lease, revision).await {
+                    Ok(extended) => revision = extended,
+                    // Another has it: it had ended, as when the broker was away for long.
+                    Err(BucketError::Moved(_)) => return,
+                    Err(error) => {
+                        tracing::warn!(%error, "The lease for renewing Clio's token is not extended.");
+                    }
+                }
+            }
+            if let Err(error) = bucket.delete(KEY, revision).await {
+                tracing::warn!(%error, "The lease for renewing Clio's token is not given back; it ends by itself.");
+            }
+        });
+        HeldLease { over, kept }
     }
 }

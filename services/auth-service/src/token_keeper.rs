@@ -159,7 +159,10 @@ impl TokenKeeper {
             return self.failed(opened, refused, reason.to_owned(), true).await;
         };
         let asked_at = self.clock.now();
-        match self.clio.refresh(&refresh_token).await {
+        fail::fail_point!("auth.before-refresh");
+        let granted = self.clio.refresh(&refresh_token).await;
+        fail::fail_point!("auth.after-refresh");
+        match granted {
             Ok(granted) => self.store(opened, granted, asked_at).await,
             Err(ClioError::InvalidGrant) => self.refused_by_clio(opened, refused).await,
             Err(error) => self.failed(opened, refused, error.to_string(), false).await,
@@ -187,6 +190,7 @@ impl TokenKeeper {
             };
             match self.vault.write(&connection, Some(held.revision)).await {
                 Ok(()) => {
+                    fail::fail_point!("auth.after-store");
                     tracing::info!(expires_at = %expires_at, "Clio's access token was renewed.");
                     return Ok(Given { access_token: granted.tokens.access_token, expires_at });
                 }

@@ -73,9 +73,14 @@ impl Catalogue {
         self.of_age(self.read_every, errand).await
     }
 
-    /// What is known now, from a reading of the last minute: before a listing of everything, because a field that was
-    /// deleted in Clio would show as empty on every matter.
+    /// What is known, read just now: before a listing of everything, because a field that was deleted in Clio would show
+    /// as empty on every matter.
     pub async fn fresh(&self, errand: &Errand) -> Result<Arc<Found>, CallError> {
+        self.of_age(TimeDelta::zero(), errand).await
+    }
+
+    /// What is known, from a reading of the last minute: to tell fields that are empty from one that was deleted.
+    pub async fn of_last_minute(&self, errand: &Errand) -> Result<Arc<Found>, CallError> {
         self.of_age(READ_APART, errand).await
     }
 

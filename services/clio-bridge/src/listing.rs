@@ -109,7 +109,9 @@ impl ClioSystem {
         }
         let (group, area, most) =
             (found.group_id.to_string(), found.practice_area_id.to_string(), most.to_string());
-        let since = place.since.map(|since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
+        // Clio tells edit times in whole seconds and compares with "after": one in the very second would be missed.
+        let since = place.since.map(|since| since - TimeDelta::seconds(1));
+        let since = since.map(|since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
         let mut query = vec![
             (filter::GROUP, group.as_str()),
             (filter::PRACTICE_AREA, area.as_str()),
@@ -169,6 +171,11 @@ impl ClioSystem {
             && let Some(fresh) = self.catalogue.explain(&reading.unknown, errand).await?
         {
             reading = matter::read_all(&self.matters, &fresh, data);
+        } else if reading.may_lack_a_field(found) {
+            let fresh = self.catalogue.of_last_minute(errand).await?;
+            if fresh.custom_fields != found.custom_fields {
+                reading = matter::read_all(&self.matters, &fresh, data);
+            }
         }
         if reading.foreign > 0 {
             tracing::debug!(matters.foreign = reading.foreign, "Matters that are not ours are passed over.");

@@ -30,8 +30,18 @@ pub(crate) struct Reading {
     pub(crate) notices: Vec<Parked>,
     /// What the catalogue does not know: to be read again for.
     pub(crate) unknown: BTreeSet<String>,
+    /// The custom fields that some record has a value of: these are there for certain.
+    pub(crate) present: BTreeSet<String>,
     /// Matters of other groups and practice areas: nothing of them leaves this module.
     pub(crate) foreign: usize,
+}
+
+impl Reading {
+    /// Whether a custom field of ours has no value on any of the records: either all are empty, or it was deleted since
+    /// the catalogue was read.
+    pub(crate) fn may_lack_a_field(&self, found: &Found) -> bool {
+        !self.records.is_empty() && found.custom_fields.keys().any(|name| !self.present.contains(name))
+    }
 }
 
 /// Reads the matters of a page that are ours.
@@ -56,7 +66,8 @@ pub(crate) fn read(matters: &Matters, found: &Found, json: &Json, reading: &mut 
         Matter { matters, found, fields: Fields::new(), handle: Handle::default(), notices: Vec::new() };
     matter.handle.etag = json.get("etag").and_then(Json::as_str).map(str::to_owned);
     matter.read_description(json);
-    matter.read_custom_fields(json.get("custom_field_values"), &mut reading.unknown);
+    let values = json.get("custom_field_values");
+    matter.read_custom_fields(values, &mut reading.unknown, &mut reading.present);
 
     let key = matter.fields.get(&matters.collection.key).and_then(|value| Key::parse(&value.to_plain()));
     reading.notices.extend(matter.notices.into_iter().map(|(field, reason)| Parked {
@@ -110,7 +121,12 @@ impl Matter<'_> {
         }
     }
 
-    fn read_custom_fields(&mut self, values: Option<&Json>, unknown: &mut BTreeSet<String>) {
+    fn read_custom_fields(
+        &mut self,
+        values: Option<&Json>,
+        unknown: &mut BTreeSet<String>,
+        present: &mut BTreeSet<String>,
+    ) {
         let mut seen = Seen::default();
         match values.and_then(Json::as_array) {
             Some(values) => {
@@ -131,6 +147,7 @@ impl Matter<'_> {
             .custom_fields()
             .filter(|name| !seen.names.contains(*name) && self.found.custom_fields.contains_key(*name));
         self.fields.extend(absent.map(|name| (name.to_owned(), Value::Null)));
+        present.extend(seen.names);
     }
 
     /// Reads one custom field value ("CustomFieldValue"): its definition goes by id, where the id is not known by name.

@@ -207,7 +207,15 @@ impl ClioSystem {
                 data: Some(Json::Object(change.data())),
             };
             match self.client.write(errand, &write).await {
-                Ok(answer) => return self.written(errand, &answer, &found, change).await,
+                Ok(answer) => {
+                    let mut settled = self.written(errand, &answer, &found, change).await?;
+                    // What shows no value and was not written may be empty, or a field that was deleted meanwhile: the
+                    // next listing tells.
+                    if let Some(shown) = &mut settled.shown {
+                        shown.fields.retain(|name, value| !value.is_null() || push.set.contains_key(name));
+                    }
+                    return Ok(settled);
+                }
                 Err(error) if error.class == ErrorClass::Conflict => {
                     // The record comes with the answer where that works; it saves whoever decides a read.
                     return match self.read_one(errand, id, &found).await {

@@ -59,15 +59,27 @@ pub fn decide(plan: &RoutePlan, link: &mut Link, link_name: &str, now: DateTime<
     if !(link.left.is_there() && link.right.is_there()) {
         return decision;
     }
+    // Two rules may look at one field, so all are compared before anything is settled.
+    let compared: Vec<_> = plan.fields.iter().map(|field| (field, compare(field, link))).collect();
     let mut wanted = BTreeMap::new();
-    for field in &plan.fields {
-        let Some(flow) = compare(field, link) else { continue };
+    let mut awaited = BTreeSet::new();
+    for (field, comparison) in &compared {
+        let both = Side::BOTH.map(|side| (side, field.rule.on(side)));
+        let flow = match comparison {
+            Comparison::Differs(flow) => *flow,
+            Comparison::UnderWay => {
+                awaited.extend(both);
+                continue;
+            }
+            _ => continue,
+        };
         let Some(value) = takeable(field, link, flow, &mut decision.parked) else { continue };
-        if flow.conflict {
-            note_conflict(plan, link, link_name, field, flow, &value, now, &mut decision.conflicts);
-        }
+        awaited.extend(both);
         if link.side(flow.to).outstanding.is_some() {
             continue;
+        }
+        if flow.conflict {
+            note_conflict(plan, link, link_name, field, flow, &value, now, &mut decision.conflicts);
         }
         let push = wanted.entry(flow.to).or_insert_with(|| Wanted {
             side: flow.to,
@@ -88,6 +100,9 @@ pub fn decide(plan: &RoutePlan, link: &mut Link, link_name: &str, now: DateTime<
             push.conflicts.insert(name.clone());
         }
         push.set.insert(name, value);
+    }
+    for (field, comparison) in &compared {
+        settle(field, link, *comparison, &awaited);
     }
     decision.pushes.extend(wanted.into_values().filter(|push| !is_refused(link.side(push.side), &push.set)));
     decision
@@ -153,45 +168,89 @@ struct Flow {
     conflict: bool,
 }
 
-/// Which way a field's difference goes, if it goes. Where both agree, or a difference is to stay, the bases follow.
-fn compare(field: &FieldPlan, link: &mut Link) -> Option<Flow> {
+/// How the two sides of a field stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    /// One of them never showed it.
+    Unknown,
+    /// A push that is under way or in doubt carries it: what its side shows is not known until that is settled.
+    UnderWay,
+    /// They show the same.
+    Agrees,
+    /// The difference goes over.
+    Differs(Flow),
+    /// This side was emptied, and the other keeps what it has.
+    Keeps(Side),
+    /// The difference may not go over, or was let stand before.
+    Stands,
+}
+
+/// Compares what both sides show of a field with what they showed when both agreed.
+fn compare(field: &FieldPlan, link: &Link) -> Comparison {
     let (left_name, right_name) = (field.rule.left.as_str(), field.rule.right.as_str());
-    let (left, right) = (link.left.shown(left_name)?.clone(), link.right.shown(right_name)?.clone());
-    if agree(field, &left, &right) {
-        link.left.settle(left_name);
-        link.right.settle(right_name);
-        return None;
+    let (Some(left), Some(right)) = (link.left.shown(left_name), link.right.shown(right_name)) else {
+        return Comparison::Unknown;
+    };
+    let carries = |side: Side| {
+        let state = link.side(side);
+        let mut pushes = state.outstanding.iter().chain(&state.doubts);
+        pushes.any(|it| it.push.set.contains_key(field.rule.on(side)))
+    };
+    if Side::BOTH.into_iter().any(carries) {
+        return Comparison::UnderWay;
+    }
+    if agree(field, left, right) {
+        return Comparison::Agrees;
     }
     let goes = |side: Side| field.rule.direction.goes_to(side);
-    let value_of = |side: Side| if side == Side::Left { &left } else { &right };
-    let never_agreed = !link.left.base.contains_key(left_name) || !link.right.base.contains_key(right_name);
-    let changed = (link.left.has_changed(left_name), link.right.has_changed(right_name));
-    let flow = match changed {
-        _ if never_agreed => match (left.is_null(), right.is_null()) {
-            // One empty is filled.
-            (false, true) => Some(Flow { to: Side::Right, conflict: false }),
-            (true, false) => Some(Flow { to: Side::Left, conflict: false }),
-            _ => Some(Flow {
-                to: winner(field, &left, &right).other(),
-                conflict: goes(Side::Left) && goes(Side::Right),
-            }),
+    let value_of = |side: Side| if side == Side::Left { left } else { right };
+    let flow = match (link.left.base.get(left_name), link.right.base.get(right_name)) {
+        (Some(left_base), Some(right_base)) => {
+            // What agrees with the other side's base is no change of this rule's, even if it is one of another's.
+            let changed = (
+                link.left.has_changed(left_name) && !agree(field, left, right_base),
+                link.right.has_changed(right_name) && !agree(field, left_base, right),
+            );
+            match changed {
+                (true, true) => Flow { to: winner(field, left, right).other(), conflict: true },
+                (true, false) => Flow { to: Side::Right, conflict: false },
+                (false, true) => Flow { to: Side::Left, conflict: false },
+                (false, false) => return Comparison::Stands,
+            }
+        }
+        // They never agreed: one empty is filled.
+        _ => match (left.is_null(), right.is_null()) {
+            (false, true) => Flow { to: Side::Right, conflict: false },
+            (true, false) => Flow { to: Side::Left, conflict: false },
+            _ => Flow { to: winner(field, left, right).other(), conflict: true },
         },
-        (true, true) => Some(Flow { to: winner(field, &left, &right).other(), conflict: true }),
-        (true, false) => Some(Flow { to: Side::Right, conflict: false }),
-        (false, true) => Some(Flow { to: Side::Left, conflict: false }),
-        // A difference that was let stand before.
-        (false, false) => None,
     };
-    let flow = flow.filter(|flow| {
-        let emptied = value_of(flow.to.other()).is_null() && field.rule.empty == EmptyRule::Keeps;
-        goes(flow.to) && !emptied
-    });
-    if flow.is_none() {
-        // It may not go over, so it stands as it is, until either side changes again.
-        link.left.settle(left_name);
-        link.right.settle(right_name);
+    if !goes(flow.to) {
+        Comparison::Stands
+    } else if value_of(flow.to.other()).is_null() && field.rule.empty == EmptyRule::Keeps {
+        Comparison::Keeps(flow.to.other())
+    } else {
+        Comparison::Differs(flow)
     }
-    flow
+}
+
+/// Makes the base of what needs no push. A field that a push of another rule is to carry keeps its base until then,
+/// and so does a side whose change may not go over: overwritten later, it is a conflict and not forgotten.
+fn settle(field: &FieldPlan, link: &mut Link, comparison: Comparison, awaited: &BTreeSet<(Side, &str)>) {
+    let settled = match comparison {
+        Comparison::Agrees => Side::BOTH.to_vec(),
+        Comparison::Keeps(side) => vec![side],
+        _ => return,
+    };
+    for side in Side::BOTH {
+        let name = field.rule.on(side);
+        if settled.contains(&side) && !awaited.contains(&(side, name)) {
+            link.side_mut(side).settle(name);
+        }
+        if field.rule.direction.goes_to(side) {
+            link.side_mut(side).parked.remove(name);
+        }
+    }
 }
 
 /// Who wins a conflict: the owner, unless only the other has a value and the route lets no empty value win.
@@ -208,14 +267,16 @@ fn winner(field: &FieldPlan, left: &Value, right: &Value) -> Side {
     if value.is_null() && field.rule.empty == EmptyRule::Keeps && both_ways { owner.other() } else { owner }
 }
 
-/// Whether two values are one, as far as the route can tell.
+/// Whether two values are one, as far as the route can tell: one is what the other becomes on its way over.
 fn agree(field: &FieldPlan, left: &Value, right: &Value) -> bool {
-    let to_right = field.rule.direction.goes_to(Side::Right);
-    let (value, decl, wanted) =
-        if to_right { (left, &field.right, right) } else { (right, &field.left, left) };
-    field.rule.convert.apply(value, &decl.kind).is_ok_and(|converted| {
-        converted == *wanted
-            || (field.rule.too_long == LengthRule::Truncate && cut(&converted, decl.max_length) == *wanted)
+    Side::BOTH.into_iter().filter(|to| field.rule.direction.goes_to(*to)).any(|to| {
+        let (value, wanted) = if to == Side::Right { (left, right) } else { (right, left) };
+        let decl = field.on(to);
+        field.rule.convert.apply(value, &decl.kind).is_ok_and(|converted| {
+            converted == *wanted
+                || (field.rule.too_long == LengthRule::Truncate
+                    && cut(&converted, decl.max_length) == *wanted)
+        })
     })
 }
 
@@ -227,37 +288,43 @@ fn takeable(
     parked: &mut Vec<(Side, String, String)>,
 ) -> Option<Value> {
     let name = field.rule.on(flow.to);
-    let decl = field.on(flow.to);
     let source = link.side(flow.to.other()).shown(field.rule.on(flow.to.other()))?.clone();
-    let problem = match field.rule.convert.apply(&source, &decl.kind) {
+    let state = link.side_mut(flow.to);
+    let known = state.parked.get(name).map(|known| &known.value);
+    match in_form_of_target(field, flow.to, &source) {
+        Ok(value) if known == Some(&value) => None,
         Ok(value) => {
-            let length = value.as_text().map_or(0, |text| text.chars().count());
-            match decl.max_length {
-                Some(most) if length > most && field.rule.too_long == LengthRule::Truncate => {
-                    return Some(cut(&value, Some(most)));
-                }
-                Some(most) if length > most => format!(
-                    "the text has {length} characters and `{name}` takes {most}; shorten it at its source, or set \
-                     too_long = \"truncate\" in the route"
-                ),
-                _ => {
-                    if link.side(flow.to).parked.get(name).is_some_and(|parked| parked.value == value) {
-                        return None;
-                    }
-                    link.side_mut(flow.to).parked.remove(name);
-                    return Some(value);
-                }
-            }
+            state.parked.remove(name);
+            Some(value)
         }
-        Err(error) => format!("{error}, which `{name}` needs; mend the value at its source"),
-    };
-    let known = link.side(flow.to).parked.get(name).is_some_and(|known| known.value == source);
-    if !known {
-        let entry = ParkedField { value: source, reason: problem.clone() };
-        link.side_mut(flow.to).parked.insert(name.to_owned(), entry);
-        parked.push((flow.to, name.to_owned(), problem));
+        Err(_) if known == Some(&source) => None,
+        Err(reason) => {
+            state.parked.insert(name.to_owned(), ParkedField { value: source, reason: reason.clone() });
+            parked.push((flow.to, name.to_owned(), reason));
+            None
+        }
     }
-    None
+}
+
+/// The value as the target takes it, or why it cannot.
+fn in_form_of_target(field: &FieldPlan, to: Side, source: &Value) -> Result<Value, String> {
+    let (name, decl) = (field.rule.on(to), field.on(to));
+    let value = field
+        .rule
+        .convert
+        .apply(source, &decl.kind)
+        .map_err(|error| format!("{error}, which `{name}` needs; mend the value at its source"))?;
+    let length = value.as_text().map_or(0, |text| text.chars().count());
+    match decl.max_length {
+        Some(most) if length > most && field.rule.too_long == LengthRule::Truncate => {
+            Ok(cut(&value, Some(most)))
+        }
+        Some(most) if length > most => Err(format!(
+            "the text has {length} characters and `{name}` takes {most}; shorten it at its source, or set \
+             too_long = \"truncate\" in the route"
+        )),
+        _ => Ok(value),
+    }
 }
 
 fn cut(value: &Value, most: Option<usize>) -> Value {
@@ -302,3 +369,6 @@ fn note_conflict(
         conflicts.push(conflict);
     }
 }
+
+#[cfg(test)]
+mod tests;

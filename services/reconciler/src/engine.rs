@@ -16,6 +16,7 @@ use crate::link::{Link, Outstanding};
 use crate::links::Links;
 use crate::plan::RoutePlan;
 use crate::runs::{Count, Part, Run, Runs};
+use crate::spent::{self, SpentRequests};
 
 /// Something could not be done at the moment; the message comes again.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +42,22 @@ pub(crate) struct Engine {
     pub(crate) links: Links,
     /// The runs.
     pub(crate) runs: Runs,
+    /// The requests that are dealt with.
+    pub(crate) spent: SpentRequests,
     /// Records to be read again by id, asked for many at a time.
-    rereads: Mutex<BTreeMap<RereadPlace, BTreeSet<String>>>,
+    rereads: Mutex<Rereads>,
+    rehearsals: Mutex<Rehearsals>,
+}
+
+/// The links of dry runs, which are written nowhere.
+type Rehearsals = BTreeMap<RunId, BTreeMap<String, Link>>;
+
+/// What is to be read again.
+#[derive(Debug, Default)]
+struct Rereads {
+    wanted: BTreeMap<RereadPlace, BTreeSet<String>>,
+    /// Taken out of `wanted` and not yet a part of their runs: a run must not end meanwhile.
+    being_asked: Vec<RereadPlace>,
 }
 
 /// Where records are to be read again, and for which run.
@@ -61,7 +76,9 @@ impl Engine {
             systems,
             links: Links::open(&broker).await?,
             runs: Runs::open(&broker).await?,
+            spent: SpentRequests::default(),
             rereads: Mutex::default(),
+            rehearsals: Mutex::default(),
             broker,
         }))
     }
@@ -105,9 +122,51 @@ impl Engine {
         }
         for (side, outstanding) in to_send {
             self.send(plan, side, &link.key, &outstanding).await?;
+            fail::fail_point!("reconciler.after-push");
             self.runs.count(run_id, Count::Push);
         }
         self.tell(plan, &link, decision, run_id).await
+    }
+
+    /// Goes on with a dry run: says at once what would be done with this link, or, where complete listings come first,
+    /// keeps the link until they are in.
+    pub(crate) async fn rehearse(
+        &self,
+        plan: &RoutePlan,
+        name: &str,
+        link: Link,
+        run_id: RunId,
+    ) -> Result<(), Trouble> {
+        let Some(run) = self.runs.get(run_id) else { return Ok(()) };
+        if run.request.mode == Mode::Incremental || run.listings_decided {
+            return self.say_what_would_be(plan, name, link, run_id).await;
+        }
+        let creates = decide(plan, &mut link.clone(), name, self.broker.clock().now()).pushes;
+        for wanted in creates.iter().filter(|wanted| wanted.op == Op::Create) {
+            self.ask_for_listing(run_id, plan.system(wanted.side), plan.collection_name(wanted.side)).await?;
+        }
+        self.rehearsals().entry(run_id).or_default().insert(name.to_owned(), link);
+        Ok(())
+    }
+
+    /// The link as a dry run would have it by now.
+    pub(crate) fn rehearsed(&self, run: RunId, name: &str) -> Option<Link> {
+        self.rehearsals().get(&run)?.get(name).cloned()
+    }
+
+    /// The complete listings of a dry run are in: says what would be done.
+    pub(crate) async fn say_what_was_rehearsed(&self, run: RunId) -> Result<(), Trouble> {
+        let links = self.rehearsals().remove(&run).unwrap_or_default();
+        for (name, link) in links {
+            if let Some(plan) = self.plans.iter().find(|plan| *plan.name() == link.route) {
+                self.say_what_would_be(plan, &name, link, run).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rehearsals(&self) -> std::sync::MutexGuard<'_, Rehearsals> {
+        self.rehearsals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a dry run would do with this link; nothing is written.
@@ -119,7 +178,16 @@ impl Engine {
         run: RunId,
     ) -> Result<(), Trouble> {
         let decision = decide(plan, &mut link, name, self.broker.clock().now());
-        for wanted in &decision.pushes {
+        let open = self.runs.get(run);
+        // Without the complete listing that was asked for, nothing would be made.
+        let unlisted = |side: Side| {
+            let (system, collection) = (plan.system(side), plan.collection_name(side));
+            open.as_ref()
+                .is_some_and(|run| run.asks_whole(system, collection) && !run.has_whole(system, collection))
+        };
+        for wanted in
+            decision.pushes.iter().filter(|wanted| wanted.op != Op::Create || !unlisted(wanted.side))
+        {
             let event = WouldPush {
                 system: plan.system(wanted.side).clone(),
                 collection: plan.collection_name(wanted.side).clone(),
@@ -166,6 +234,11 @@ impl Engine {
         }
     }
 
+    /// Whether a run is still to be opened: its messages have overtaken its request, as after a crash, and must wait.
+    pub(crate) async fn is_to_be_opened(&self, run: RunId) -> Result<bool, Trouble> {
+        Ok(!self.runs.is_known(run).await? && spent::holds(&self.broker, run.0).await?)
+    }
+
     /// Publishes `run.<id>.<event>`.
     pub(crate) async fn publish_event<T: serde::Serialize>(
         &self,
@@ -187,25 +260,38 @@ impl Engine {
     ) {
         let run = run.filter(|run| self.runs.get(*run).is_some());
         let place = (run, plan.system(side).clone(), plan.collection_name(side).clone());
-        self.rereads.lock().unwrap_or_else(PoisonError::into_inner).entry(place).or_default().extend(ids);
+        self.rereads().wanted.entry(place).or_default().extend(ids);
     }
 
     /// Whether records of a run are still to be asked for.
     pub(crate) fn has_rereads(&self, run: RunId) -> bool {
-        let rereads = self.rereads.lock().unwrap_or_else(PoisonError::into_inner);
-        rereads.keys().any(|(of, _, _)| *of == Some(run))
+        let rereads = self.rereads();
+        rereads.wanted.keys().chain(&rereads.being_asked).any(|(of, _, _)| *of == Some(run))
     }
 
     /// Asks the bridges for all records that are to be read again, in as few requests as may be.
     pub(crate) async fn ask_for_rereads(&self) {
-        let wanted = std::mem::take(&mut *self.rereads.lock().unwrap_or_else(PoisonError::into_inner));
+        let wanted = {
+            let mut rereads = self.rereads();
+            let wanted = std::mem::take(&mut rereads.wanted);
+            rereads.being_asked.extend(wanted.keys().cloned());
+            wanted
+        };
         for (place, ids) in wanted {
-            if let Err(error) = self.ask_for_reread(&place, &ids).await {
+            let asked = self.ask_for_reread(&place, &ids).await;
+            let mut rereads = self.rereads();
+            if let Err(error) = asked {
                 tracing::warn!(%error, "Records could not be asked for again; trying once more soon.");
-                let mut rereads = self.rereads.lock().unwrap_or_else(PoisonError::into_inner);
-                rereads.entry(place).or_default().extend(ids);
+                rereads.wanted.entry(place.clone()).or_default().extend(ids);
+            }
+            if let Some(at) = rereads.being_asked.iter().position(|asked| *asked == place) {
+                rereads.being_asked.swap_remove(at);
             }
         }
+    }
+
+    fn rereads(&self) -> std::sync::MutexGuard<'_, Rereads> {
+        self.rereads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask_for_reread(&self, place: &RereadPlace, ids: &BTreeSet<String>) -> Result<(), Trouble> {
@@ -226,12 +312,13 @@ impl Engine {
         system: &SystemName,
         collection: &CollectionName,
     ) -> Result<(), Trouble> {
-        if self.runs.get(run_id).is_none_or(|run| run.asks_whole(system, collection)) {
+        let Some(run) = self.runs.get(run_id).filter(|run| !run.asks_whole(system, collection)) else {
             return Ok(());
-        }
+        };
         let request = SyncRequest {
             mode: Mode::Full,
             within: Some(run_id),
+            dry_run: run.request.dry_run,
             reason: Some("to see which records are missing before any is made".to_owned()),
             ..SyncRequest::default()
         };
@@ -249,6 +336,7 @@ impl Engine {
         let subject = subject::sync_request(system, Some(collection));
         let sequence = self.broker.publish(subject, request, &envelope).await?;
         if let Some(run_id) = request.within {
+            fail::fail_point!("reconciler.before-part");
             self.add_part(run_id, sequence, system, collection, request).await?;
         }
         Ok(())

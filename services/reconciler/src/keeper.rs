@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use databridge_broker::{BucketError, Handler, Inbox, Job, Verdict, names};
+use databridge_broker::{BucketError, Handler, Inbox, Job, Verdict};
 use databridge_config::Side;
 use databridge_model::{Listed, RunId, RunSummary};
 use databridge_runtime::CancellationToken;
 
 use crate::engine::{Engine, Trouble};
-use crate::pulls::drop_unseen_rivals;
+use crate::pulls::{RUN_OPENS, drop_unseen_rivals};
 use crate::runs::Run;
+use crate::spent;
 
 /// Deals with `run.*.listed`: a bridge has pulled its part.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ impl Handler for Listings {
         "run"
     }
 
-    fn lane(&self, _job: &Job) -> String {
-        "listings".to_owned()
+    fn lane(&self, job: &Job) -> String {
+        job.subject().to_owned()
     }
 
     async fn handle(&self, job: &Job) -> Verdict {
@@ -33,7 +34,13 @@ impl Handler for Listings {
             (None, _) => return Verdict::Dead("the subject names no run: run.<number>.listed".to_owned()),
             (_, Err(error)) => return Verdict::Dead(error.to_string()),
         };
-        match self.note(id.unwrap_or(RunId(0)), &listed).await {
+        let id = id.unwrap_or(RunId(0));
+        match self.may_be_noted(id, &listed).await {
+            Ok(true) => {}
+            Ok(false) => return Verdict::Later(RUN_OPENS),
+            Err(error) => return Verdict::Retry(error.to_string()),
+        }
+        match self.note(id, &listed).await {
             Ok(()) => Verdict::Done,
             Err(error) => Verdict::Retry(error.to_string()),
         }
@@ -41,16 +48,23 @@ impl Handler for Listings {
 }
 
 impl Listings {
+    /// Not before the request that it answers is taken up: its part of the run would wait for it for ever.
+    async fn may_be_noted(&self, id: RunId, listed: &Listed) -> Result<bool, Trouble> {
+        let engine = &self.0;
+        if engine.is_to_be_opened(id).await? {
+            return Ok(false);
+        }
+        let Some(run) = engine.runs.get(id) else { return Ok(true) };
+        let is_part = run.parts.iter().any(|part| part.is_answered_by(listed));
+        Ok(is_part || !spent::holds(&engine.broker, listed.request).await?)
+    }
+
     async fn note(&self, id: RunId, listed: &Listed) -> Result<(), Trouble> {
         let noted = self
             .0
             .runs
             .change(id, |run| {
-                let part = run.parts.iter_mut().find(|part| {
-                    part.request == listed.request
-                        && part.system == listed.system
-                        && part.collection == listed.collection
-                });
+                let part = run.parts.iter_mut().find(|part| part.is_answered_by(listed));
                 if let Some(part) = part.filter(|part| part.listed.is_none()) {
                     part.listed = Some(listed.clone());
                     if let Some(error) = &listed.error {
@@ -61,14 +75,13 @@ impl Listings {
                 }
             })
             .await?;
+        fail::fail_point!("reconciler.after-listed");
         match noted {
-            Some(run)
-                if listed.request != id.0 && run.parts.iter().any(|part| part.request == listed.request) =>
-            {
-                self.0.forget_request(listed.request).await;
+            Some(run) if listed.request != id.0 && run.has_answer_to(listed.request) => {
+                self.0.spent.add(listed.request);
             }
             // The run is over, or the request came with the number of none.
-            None if listed.request != id.0 => self.0.forget_request(listed.request).await,
+            None if listed.request != id.0 => self.0.spent.add(listed.request),
             _ => {}
         }
         Ok(())
@@ -77,15 +90,35 @@ impl Listings {
 
 /// Looks after the open runs until told to stop.
 pub(crate) async fn keep(engine: Arc<Engine>, pulls: Inbox, stop: CancellationToken) {
+    // Deciding thousands of creates takes its time, in which whoever watches is told of them.
+    tokio::join!(tell(&engine, &stop), see_to_all(&engine, &pulls, &stop));
+}
+
+async fn tell(engine: &Engine, stop: &CancellationToken) {
     let mut told = HashMap::new();
     while !stop.is_cancelled() {
-        tell_progress(&engine, &mut told).await;
+        tell_progress(engine, &mut told).await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(TOLD_APART) => {}
+        }
+    }
+}
+
+async fn see_to_all(engine: &Engine, pulls: &Inbox, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
         let mut wait = Duration::from_secs(30);
         for id in engine.runs.open_ids() {
             wait = Duration::from_millis(100);
-            if let Err(error) = see_to(&engine, &pulls, id).await {
+            if let Err(error) = see_to(engine, pulls, id).await {
                 tracing::warn!(%error, run = %id, "A run could not be looked after; trying again.");
             }
+        }
+        if let Err(error) = engine.spent.take_away(&engine.broker).await {
+            tracing::debug!(%error, "Spent requests stay in their stream for the moment.");
+        }
+        if !engine.spent.is_empty() {
+            wait = wait.min(Duration::from_millis(250));
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -95,20 +128,21 @@ pub(crate) async fn keep(engine: Arc<Engine>, pulls: Inbox, stop: CancellationTo
     }
 }
 
-/// What was last told of each open run, and when.
-type Told = HashMap<RunId, (Instant, RunSummary)>;
+/// The counts of an open run are told this far apart.
+const TOLD_APART: Duration = Duration::from_secs(1);
 
-/// Publishes the counts of the open runs, where they changed, every two seconds.
+/// What was last told of each open run.
+type Told = HashMap<RunId, RunSummary>;
+
+/// Publishes the counts of the open runs, where they changed.
 async fn tell_progress(engine: &Engine, told: &mut Told) {
     let open = engine.runs.open_ids();
     told.retain(|id, _| open.contains(id));
     for id in open {
         let Some(run) = engine.runs.get(id) else { continue };
-        let (at, last) = told.entry(id).or_insert_with(|| (Instant::now(), run.summary.clone()));
-        if at.elapsed() < Duration::from_secs(2) || *last == run.summary {
+        if told.insert(id, run.summary.clone()).is_none_or(|last| last == run.summary) {
             continue;
         }
-        (*at, *last) = (Instant::now(), run.summary.clone());
         if let Err(error) = engine.publish_event(id, "progress", &run.summary).await {
             tracing::debug!(%error, run = %id, "A run's progress could not be told.");
         }
@@ -137,8 +171,11 @@ async fn see_to(engine: &Engine, pulls: &Inbox, id: RunId) -> Result<(), Trouble
     if !run.listings_decided {
         return decide_listings(engine, id, &run).await;
     }
-    let waits = |facts: &crate::links::Facts| facts.under_way.contains(&Some(id)) || facts.awaits == Some(id);
-    if engine.links.any_open(waits) {
+    if engine.links.any_open(|facts| facts.awaits == Some(id)) {
+        // A crash or a fault came between.
+        return decide_all_awaiting(engine, id).await;
+    }
+    if engine.links.any_open(|facts| facts.under_way.contains(&Some(id))) {
         return Ok(());
     }
     // Once more after the links: a part may have been added meanwhile.
@@ -158,7 +195,10 @@ fn partners_are_asked(engine: &Engine, run: &Run) -> bool {
 
 /// The complete listings are in and decided: what they lack may be made.
 async fn decide_listings(engine: &Engine, id: RunId, run: &Run) -> Result<(), Trouble> {
-    engine.runs.change(id, |run| run.listings_decided = true).await?;
+    if run.request.dry_run {
+        engine.runs.change(id, |run| run.listings_decided = true).await?;
+        return engine.say_what_was_rehearsed(id).await;
+    }
     for plan in &engine.plans {
         for side in Side::BOTH {
             if run.has_whole(plan.system(side), plan.collection_name(side)) {
@@ -166,6 +206,12 @@ async fn decide_listings(engine: &Engine, id: RunId, run: &Run) -> Result<(), Tr
             }
         }
     }
+    engine.runs.change(id, |run| run.listings_decided = true).await?;
+    fail::fail_point!("reconciler.after-listings-in");
+    decide_all_awaiting(engine, id).await
+}
+
+async fn decide_all_awaiting(engine: &Engine, id: RunId) -> Result<(), Trouble> {
     for (name, facts) in engine.links.open_ones() {
         if facts.awaits == Some(id) {
             decide_awaiting(engine, id, &name).await?;
@@ -208,7 +254,8 @@ async fn end(engine: &Engine, id: RunId) -> Result<(), Trouble> {
     engine.publish_event(id, "ended", &run.summary).await?;
     fail::fail_point!("reconciler.before-run-ended");
     engine.runs.change(id, |run| run.ended_at = Some(now)).await?;
-    engine.forget_request(id.0).await;
+    fail::fail_point!("reconciler.after-run-ended");
+    engine.spent.add(id.0);
     tracing::info!(
         run = %id,
         records = run.summary.records,
@@ -218,14 +265,4 @@ async fn end(engine: &Engine, id: RunId) -> Result<(), Trouble> {
         "A run has ended."
     );
     Ok(())
-}
-
-impl Engine {
-    /// Takes a request that is dealt with out of the stream.
-    pub(crate) async fn forget_request(&self, sequence: u64) {
-        let Ok(stream) = self.broker.jetstream().get_stream_no_info(names::SYNC).await else { return };
-        if let Err(error) = stream.delete_message(sequence).await {
-            tracing::debug!(%error, sequence, "A sync request is gone already.");
-        }
-    }
 }

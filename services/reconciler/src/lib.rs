@@ -2,6 +2,7 @@
 //!
 //! It speaks to no outside system and names none; what it knows of them is in the route files.
 
+pub mod conclude;
 pub mod decide;
 mod engine;
 mod keeper;
@@ -13,6 +14,11 @@ mod pulls;
 pub mod read;
 mod requests;
 mod runs;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod simulation;
+mod spent;
 mod trim;
 
 use std::sync::Arc;
@@ -65,6 +71,9 @@ pub async fn run(
 /// Takes up what a crash may have left: pushes whose sending is not sure, records that were to be read again, and
 /// creates whose run is over.
 async fn take_up(engine: &Engine) {
+    if let Err(error) = engine.spent.find(&engine.broker, &engine.runs).await {
+        tracing::warn!(%error, "Spent requests could not be looked for; they stay until the next start.");
+    }
     for (name, _) in engine.links.open_ones() {
         if let Err(error) = take_up_link(engine, &name).await {
             tracing::warn!(%error, link = name, "A link could not be taken up; its next message will.");

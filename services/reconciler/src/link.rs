@@ -7,6 +7,8 @@ use databridge_model::subject::Lane;
 use databridge_model::{Conflict, Fields, Key, Name, PushRequest, ReadAfter, RunId, Value};
 use serde::{Deserialize, Serialize};
 
+use crate::plan::RoutePlan;
+
 /// A record and its partner, as the bucket `links` keeps them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Link {
@@ -61,6 +63,9 @@ pub struct SideState {
     /// The push that is under way; never more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outstanding: Option<Outstanding>,
+    /// Pushes of which nobody knows whether they were done, oldest first. The next sure look at the record tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<Outstanding>,
     /// The record is to be read again by its id.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reread: bool,
@@ -151,6 +156,28 @@ impl Link {
         match side {
             Side::Left => &mut self.left,
             Side::Right => &mut self.right,
+        }
+    }
+
+    /// What a side surely shows now tells which of the pushes in doubt were done: what those wrote is no person's edit.
+    pub fn resolve_doubts(&mut self, plan: &RoutePlan, side: Side, shown: &Fields) {
+        let doubts = std::mem::take(&mut self.side_mut(side).doubts);
+        for (field, value) in shown {
+            let kind = plan.collection(side).field_type(field);
+            let state = self.side_mut(side);
+            let is_new = state.shown(field) != Some(value);
+            let wrote = |doubt: &&Outstanding| {
+                let sent = doubt.push.set.get(field);
+                sent.is_some_and(|sent| sent == value || (is_new && kind.may_normalise(sent, value)))
+            };
+            let Some(doubt) = doubts.iter().rev().find(wrote) else { continue };
+            state.set_base(field, value.clone());
+            for rule in plan.fields.iter().map(|field| &field.rule).filter(|rule| rule.on(side) == field) {
+                let source = rule.on(side.other());
+                if let Some(value) = doubt.from.get(source) {
+                    self.side_mut(side.other()).set_base(source, value.clone());
+                }
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! Deciding pull results.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use databridge_broker::{BucketError, Handler, Job, Verdict};
 use databridge_config::Side;
-use databridge_model::{Key, Name, Parked, PullResult, RunId};
+use databridge_model::{Key, Mode, Name, Parked, PullResult, RunId};
 
 use crate::decide::decide;
 use crate::engine::{Engine, Trouble};
@@ -32,6 +33,11 @@ impl Handler for Pulls {
             Ok(read) => read,
             Err(error) => return Verdict::Dead(error.to_string()),
         };
+        match self.may_be_decided(&read).await {
+            Ok(true) => {}
+            Ok(false) => return Verdict::Later(RUN_OPENS),
+            Err(error) => return Verdict::Retry(error.to_string()),
+        }
         match self.decide(&read, job.sequence()).await {
             Ok(()) => Verdict::Done,
             Err(error) => Verdict::Retry(error.to_string()),
@@ -44,7 +50,18 @@ impl Handler for Pulls {
     }
 }
 
+/// A message that has overtaken its run's request waits so long.
+pub(crate) const RUN_OPENS: Duration = Duration::from_millis(100);
+
 impl Pulls {
+    /// Not before its run is open: what the run asks for (nothing written, complete listings first) is not known.
+    async fn may_be_decided(&self, read: &PullResult) -> Result<bool, Trouble> {
+        match read.run {
+            Some(run) => Ok(!self.0.is_to_be_opened(run).await?),
+            None => Ok(true),
+        }
+    }
+
     async fn decide(&self, read: &PullResult, sequence: u64) -> Result<(), Trouble> {
         for plan in &self.0.plans {
             if let Some(side) = plan.side_of(&read.system, &read.collection) {
@@ -63,19 +80,24 @@ impl Pulls {
         sequence: u64,
     ) -> Result<(), Trouble> {
         let engine = &self.0;
-        let by_id = engine.links.by_id(plan.name(), side, &read.id);
-        let name = match (&by_id, &read.key) {
-            (Some(name), _) => name.clone(),
-            (None, Some(key)) => engine
-                .links
-                .by_key(plan.name(), key)
-                .unwrap_or_else(|| engine.links.free_name(plan.link_name(key))),
-            (None, None) if read.deleted => return Ok(()),
-            (None, None) => return engine.tell_parked(read.run, &keyless(plan, side, read)).await,
-        };
         loop {
+            let by_id = engine.links.by_id(plan.name(), side, &read.id);
+            let name = match (&by_id, &read.key) {
+                (Some(name), _) => name.clone(),
+                (None, Some(key)) => engine
+                    .links
+                    .by_key(plan.name(), key)
+                    .unwrap_or_else(|| engine.links.free_name(plan.link_name(key))),
+                (None, None) if read.deleted => return Ok(()),
+                (None, None) => return engine.tell_parked(read.run, &keyless(plan, side, read)).await,
+            };
             match self.decide_link(plan, side, read, sequence, &name).await {
                 Err(Trouble::Bucket(BucketError::Moved(_))) => {}
+                // It shared the key of that link until now; its own link is next.
+                Ok(())
+                    if by_id.is_some()
+                        && !read.deleted
+                        && engine.links.by_id(plan.name(), side, &read.id).is_none() => {}
                 other => return other,
             }
         }
@@ -98,7 +120,15 @@ impl Pulls {
             (None, Some(key)) => Link::new(plan.name().clone(), key.clone()),
             (None, None) => return Ok(()),
         };
-        let dry_run = read.run.filter(|id| engine.runs.get(*id).is_some_and(|run| run.request.dry_run));
+        let run = read.run.and_then(|id| engine.runs.get(id));
+        let dry_run = read.run.filter(|_| run.as_ref().is_some_and(|run| run.request.dry_run));
+        if let Some(rehearsed) = dry_run.and_then(|run| engine.rehearsed(run, name)) {
+            link = rehearsed;
+        }
+        if dry_run.is_none() && run.is_some_and(|run| run.request.mode != Mode::Incremental) {
+            // What the other side could not take may have been mended there.
+            link.side_mut(side.other()).parked.clear();
+        }
         let state = link.side(side);
         let is_rival = state.rivals.contains_key(&read.id);
         let is_other = state.id.as_ref().is_some_and(|id| *id != read.id) && !state.gone;
@@ -152,7 +182,7 @@ impl Pulls {
                     engine.want_reread(plan, side, read.run, released);
                 }
                 match dry_run {
-                    Some(run) => engine.say_what_would_be(plan, name, link, run).await,
+                    Some(run) => engine.rehearse(plan, name, link, run).await,
                     None if link == before && !link.due => Ok(()),
                     None => engine.decide_and_save(plan, name, link, revision, read.run).await,
                 }

@@ -1,7 +1,9 @@
 //! Taking a read of a record into its side of a link.
 
+use std::cmp::Ordering;
+
 use databridge_config::Side;
-use databridge_model::{Fields, PullResult, ReadAfter};
+use databridge_model::{Fields, PullResult, ReadAfter, Value};
 
 use crate::link::{Link, SideState};
 use crate::plan::RoutePlan;
@@ -30,7 +32,8 @@ pub fn take_in(plan: &RoutePlan, link: &mut Link, side: Side, read: &PullResult,
         // A redelivery of what was decided already.
         return Worth::Nothing;
     }
-    state.seen_in = read.run.or(state.seen_in);
+    let answers_reread = state.reread && is_of_latest_run(state, read);
+    state.seen_in = read.run.max(state.seen_in);
     let nothing_new = state.id.as_deref() == Some(read.id.as_str()) && !state.gone && state.shows(&fields);
     if is_before(&read.read_after, state.last_outcome.as_ref()) {
         return if nothing_new { Worth::Nothing } else { Worth::ReadAgain };
@@ -42,8 +45,23 @@ pub fn take_in(plan: &RoutePlan, link: &mut Link, side: Side, read: &PullResult,
                 after_push.remove(field);
             }
         }
-        let is_our_write = state.shows(&after_push);
+        // A new record shows as empty what was not set.
+        let new = state.id.is_none();
+        let as_known =
+            |field: &str, value: &Value| state.shown(field).map_or(new && value.is_null(), |it| it == value);
+        let is_our_write = after_push.iter().all(|(field, value)| as_known(field, value));
         return if nothing_new || is_our_write { Worth::Nothing } else { Worth::ReadAgain };
+    }
+    if let (Some(read_revision), Some(known)) = (read.revision, state.revision)
+        && state.id.as_deref() == Some(read.id.as_str())
+        && !answers_reread
+    {
+        if read_revision < known {
+            return Worth::Nothing;
+        }
+        if read_revision == known && !nothing_new {
+            return Worth::ReadAgain;
+        }
     }
     if nothing_new
         && state.handle == read.handle
@@ -53,18 +71,15 @@ pub fn take_in(plan: &RoutePlan, link: &mut Link, side: Side, read: &PullResult,
     {
         return Worth::Nothing;
     }
-    if !state.reread && !nothing_new {
-        match (read.revision, state.revision) {
-            (Some(read), Some(known)) if read < known => return Worth::Nothing,
-            (Some(read), Some(known)) if read == known => return Worth::ReadAgain,
-            _ => {}
-        }
-    }
+    link.resolve_doubts(plan, side, &fields);
+    let state = link.side_mut(side);
+    // Revisions of two records cannot be compared: one that takes another's place brings its own.
+    let known_revision = state.revision.filter(|_| state.id.as_deref() == Some(read.id.as_str()));
     state.reread = false;
     state.id = Some(read.id.clone());
     state.gone = false;
     state.handle = read.handle.clone();
-    state.revision = read.revision.or(state.revision);
+    state.revision = read.revision.or(known_revision);
     state.pulled = Some(ReadAfter { sequence, stream_created: read.read_after.stream_created });
     show_all(plan, side, state, fields);
     Worth::Taken
@@ -100,9 +115,21 @@ pub fn canonical(plan: &RoutePlan, side: Side, fields: &Fields) -> Fields {
     out
 }
 
-/// Whether a read was begun before an outcome was stored, as far as can be told.
+/// Whether a read may be the one that was asked for again. One of an earlier run, published anew, is not; what nobody's
+/// run asked for cannot be told.
+fn is_of_latest_run(state: &SideState, read: &PullResult) -> bool {
+    read.run.is_none() || read.run >= state.seen_in
+}
+
+/// Whether a read was begun before an outcome was stored, as far as can be told. A read from after the stream was made
+/// anew is from after all that the earlier one held.
 fn is_before(read: &ReadAfter, outcome: Option<&ReadAfter>) -> bool {
-    outcome.is_some_and(|outcome| {
-        read.stream_created != outcome.stream_created || read.sequence < outcome.sequence
+    outcome.is_some_and(|outcome| match read.stream_created.cmp(&outcome.stream_created) {
+        Ordering::Less => true,
+        Ordering::Equal => read.sequence < outcome.sequence,
+        Ordering::Greater => false,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ impl Handler for Requests {
 
     /// A request that cannot be read opens no run, so nobody else takes it away.
     async fn buried(&self, job: &Job, _error: &str) {
-        self.0.forget_request(job.sequence()).await;
+        self.0.spent.add(job.sequence());
     }
 }
 
@@ -98,13 +98,15 @@ impl Requests {
             summary: databridge_model::RunSummary::default(),
             ended_at: None,
         };
+        fail::fail_point!("reconciler.before-run-opened");
         if engine.runs.start(id, run.clone()).await? {
+            fail::fail_point!("reconciler.after-run-opened");
             tracing::info!(run = %id, subject = job.subject(), mode = ?request.mode, "A run is opened.");
             engine.publish_event(id, "opened", &run.summary).await?;
         }
         if engine.runs.get(id).is_none() {
             // It ended before; this is a redelivery.
-            engine.forget_request(job.sequence()).await;
+            engine.spent.add(job.sequence());
             return Ok(());
         }
         if request.mode == Mode::Migrate && whole {
@@ -138,7 +140,7 @@ impl Requests {
     async fn decide_due(&self, run: RunId, system: &SystemName) -> Result<(), Trouble> {
         let engine = &self.0;
         for (name, facts) in engine.links.open_ones() {
-            if !facts.due {
+            if !facts.due && !facts.reread {
                 continue;
             }
             let _lock = engine.links.lock(&name).await;
@@ -146,7 +148,15 @@ impl Requests {
             let Some(plan) = engine.plans.iter().find(|plan| *plan.name() == found.value.route) else {
                 continue;
             };
-            if Side::BOTH.iter().any(|side| plan.system(*side) == system) {
+            // A record that was to be read again, while its system did not answer.
+            for side in Side::BOTH.into_iter().filter(|side| plan.system(*side) == system) {
+                let state = found.value.side(side);
+                if state.reread && state.outstanding.is_none() {
+                    let ids = state.id.iter().chain(state.rivals.keys()).cloned();
+                    engine.want_reread(plan, side, Some(run), ids);
+                }
+            }
+            if found.value.due && Side::BOTH.iter().any(|side| plan.system(*side) == system) {
                 match engine.decide_and_save(plan, &name, found.value, Some(found.revision), Some(run)).await
                 {
                     Ok(()) | Err(Trouble::Bucket(BucketError::Moved(_))) => {}

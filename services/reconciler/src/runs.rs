@@ -43,10 +43,22 @@ pub(crate) struct Part {
     pub(crate) listed: Option<Listed>,
 }
 
+impl Part {
+    /// Whether this is the end of its listing.
+    pub(crate) fn is_answered_by(&self, listed: &Listed) -> bool {
+        self.request == listed.request && self.system == listed.system && self.collection == listed.collection
+    }
+}
+
 impl Run {
     /// Whether every bridge has answered.
     pub(crate) fn is_listed(&self) -> bool {
         self.parts.iter().all(|part| part.listed.is_some())
+    }
+
+    /// Whether the request of a part has been answered.
+    pub(crate) fn has_answer_to(&self, request: u64) -> bool {
+        self.parts.iter().any(|part| part.request == request && part.listed.is_some())
     }
 
     /// The sequence in PULL up to which all must be decided.
@@ -136,7 +148,15 @@ impl Runs {
                 self.moved.notify_one();
                 Ok(true)
             }
-            Err(BucketError::Moved(_)) => Ok(false),
+            Err(BucketError::Moved(key)) => {
+                // An attempt that seemed to fail may have been stored all the same.
+                let found = self.bucket.get(&id.to_string()).await?.ok_or(BucketError::Moved(key))?;
+                if found.value.ended_at.is_none() {
+                    let open = Open { run: found.value, counted: RunSummary::default() };
+                    self.lock().entry(id).or_insert(open);
+                }
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -144,6 +164,16 @@ impl Runs {
     /// An open run.
     pub(crate) fn get(&self, id: RunId) -> Option<Run> {
         self.lock().get(&id).map(|open| open.run.clone())
+    }
+
+    /// Whether a run was opened, be it ended by now or not. One that is being opened at this moment is not known yet.
+    pub(crate) async fn is_known(&self, id: RunId) -> Result<bool, BucketError> {
+        Ok(self.get(id).is_some() || self.has_ended(id).await? || self.get(id).is_some())
+    }
+
+    /// Whether a run was opened and has ended.
+    pub(crate) async fn has_ended(&self, id: RunId) -> Result<bool, BucketError> {
+        Ok(self.bucket.get(&id.to_string()).await?.is_some_and(|found| found.value.ended_at.is_some()))
     }
 
     /// The open runs.

@@ -39,7 +39,11 @@ async fn a_listing_goes_over_all_pages_and_shows_our_matters_only() {
     assert_eq!((keys.len(), pages), (7, 3));
     assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), 7);
     assert!(rested.next.is_none() && rested.since.is_none() && rested.watermark.is_some());
-    assert_eq!(office.calls().await.reads, 3, "a page is a call, and nothing else is read");
+    assert_eq!(
+        office.calls().await.reads,
+        4,
+        "a page is a call, and the custom fields are read once before them"
+    );
     office.kept_to_the_specification().await;
 }
 
@@ -131,7 +135,7 @@ async fn an_option_that_is_new_in_clio_is_learned_by_one_more_read() {
     let edit = FieldEdit { add_option: Some("Appeal".to_owned()), ..FieldEdit::default() };
     office.admin.edit_custom_field(STATUS, &edit).await.unwrap();
     office.add("E-1", &[(STATUS, "Appeal")]).await;
-    let place = office.begin(Span::Whole, None).await;
+    let place = office.begin(Span::Changed(Some(office.clock.now() - TimeDelta::days(1))), None).await;
     let page = office.page(&place, 999).await;
     assert_eq!(page.records[0].fields[STATUS], text("Appeal"));
     assert_eq!(office.calls().await.reads, 2);
@@ -146,7 +150,7 @@ async fn an_option_that_clio_lists_no_more_leaves_out_its_field_and_is_told() {
     let edit = FieldEdit { remove_option: Some("Stay".to_owned()), ..FieldEdit::default() };
     office.admin.edit_custom_field(STATUS, &edit).await.unwrap();
     office.clock.advance(TimeDelta::minutes(61));
-    let place = office.begin(Span::Whole, None).await;
+    let place = office.begin(Span::Changed(Some(office.clock.now() - TimeDelta::days(1))), None).await;
     for reads in [3, 4] {
         let page = office.page(&place, 999).await;
         assert!(!page.records[0].fields.contains_key(STATUS));
@@ -155,6 +159,22 @@ async fn an_option_that_clio_lists_no_more_leaves_out_its_field_and_is_told() {
         assert_eq!(page.notices[0].field.as_deref(), Some(STATUS));
         assert_eq!(office.calls().await.reads, reads, "it is not looked for with each page");
     }
+}
+
+#[tokio::test]
+async fn a_custom_field_deleted_a_while_ago_is_not_shown_as_empty_by_an_incremental_listing() {
+    let office = Office::ready().await;
+    let matter = office.add("E-1", &[("Location", "here"), (STATUS, "Stay")]).await;
+    let place = office.begin(Span::Changed(Some(office.clock.now() - TimeDelta::days(1))), None).await;
+    assert_eq!(office.page(&place, 999).await.records[0].fields["Location"], text("here"));
+    let edit = FieldEdit { delete: true, ..FieldEdit::default() };
+    office.admin.edit_custom_field("Location", &edit).await.unwrap();
+    office.clock.advance(TimeDelta::seconds(61));
+    let shown = office.page(&place, 999).await.records.remove(0);
+    assert!(!shown.fields.contains_key("Location"), "{shown:?}");
+    assert_eq!(shown.fields["Defendent"], Value::Null, "what is empty is shown so");
+    let shown = office.pull(matter.id).await;
+    assert!(!shown.fields.contains_key("Location"), "{shown:?}");
 }
 
 #[tokio::test]

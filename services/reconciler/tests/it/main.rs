@@ -1,0 +1,176 @@
+//! The reconciler over a real nats-server, with the test in the place of both bridges.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::time::Duration;
+
+use databridge_broker::{Broker, async_nats, ensure_topology};
+use databridge_config::ConfigFolder;
+use databridge_config::env::NatsEnv;
+use databridge_model::{
+    Fields, Key, Listed, Name, Op, Outcome, OutcomeResult, PullResult, PushRequest, RunId, Value,
+};
+use databridge_nats_server::NatsServer;
+use databridge_runtime::{CancellationToken, Clock};
+use futures::StreamExt;
+use serde::Serialize;
+use tokio_util::sync::DropGuard;
+
+const MAP: &str = r#"system = "map"
+collections.cases = { key = "warrant", fields = { warrant = "text", owner = "text" } }
+"#;
+
+const OFFICE: &str = r#"system = "office"
+collections.matters = { key = "Warrant", fields = { Warrant = "text", Owner = "text" } }
+"#;
+
+const ROUTE: &str = r#"route = "case_matter"
+kind = "mirror"
+left = { collection = "map.cases", key = "warrant" }
+right = { collection = "office.matters", key = "Warrant", create = true }
+fields = [
+  { left = "warrant", right = "Warrant", direction = "to_right" },
+  { left = "owner", right = "Owner" },
+]
+"#;
+
+struct City {
+    broker: Broker,
+    pushes: async_nats::Subscriber,
+    ended: async_nats::Subscriber,
+    _stop: DropGuard,
+    _nats: NatsServer,
+}
+
+impl City {
+    async fn open() -> Self {
+        let nats = NatsServer::ephemeral().await.unwrap();
+        let settings = NatsEnv { nats_ack_wait_seconds: 2, ..NatsEnv::at(nats.url()) };
+        let broker =
+            Broker::connect(&settings, "test", Clock::system(), Duration::from_secs(10)).await.unwrap();
+        ensure_topology(&broker).await.unwrap();
+        let client = broker.client();
+        let pushes = client.subscribe("push.>").await.unwrap();
+        let ended = client.subscribe("run.*.ended").await.unwrap();
+        client.flush().await.unwrap();
+        let stop = CancellationToken::new();
+        let (of_service, until) = (broker.clone(), stop.clone());
+        tokio::spawn(async move { Box::pin(reconciler::run(of_service, &config(), until)).await.unwrap() });
+        Self { broker, pushes, ended, _stop: stop.drop_guard(), _nats: nats }
+    }
+
+    async fn publish(&self, subject: &str, body: &impl Serialize) -> u64 {
+        let body = serde_json::to_vec(body).unwrap();
+        let stored = self.broker.jetstream().publish(subject.to_owned(), body.into()).await.unwrap();
+        stored.await.unwrap().sequence
+    }
+
+    /// A sync of the map in which its one record shows this owner.
+    async fn sync_map(&self, owner: &str) -> RunId {
+        let run = RunId(self.publish("sync.request.map", &serde_json::json!({})).await);
+        let read = PullResult {
+            system: name("map"),
+            collection: name("cases"),
+            id: "1".to_owned(),
+            key: Key::parse("E-1"),
+            parent: None,
+            revision: None,
+            deleted: false,
+            fields: fields(&[("warrant", "E-1"), ("owner", owner)]),
+            handle: serde_json::Value::Null,
+            run: Some(run),
+            read_after: self.broker.read_after().await.unwrap(),
+        };
+        let pull_last = self.publish("pull.map.cases.E-1", &read).await;
+        let listed = Listed {
+            system: name("map"),
+            collection: name("cases"),
+            request: run.0,
+            complete: true,
+            whole: false,
+            records: 1,
+            pull_last,
+            error: None,
+        };
+        self.publish(&format!("run.{run}.listed"), &listed).await;
+        run
+    }
+
+    async fn next_push(&mut self) -> PushRequest {
+        let next = tokio::time::timeout(Duration::from_secs(20), self.pushes.next());
+        serde_json::from_slice(&next.await.unwrap().unwrap().payload).unwrap()
+    }
+
+    async fn no_push(&mut self) {
+        let next = tokio::time::timeout(Duration::from_millis(700), self.pushes.next()).await;
+        assert!(next.is_err(), "{next:?}");
+    }
+
+    async fn written(&self, push: &PushRequest) {
+        let outcome = Outcome {
+            push: push.push.clone().unwrap(),
+            result: OutcomeResult::Written,
+            id: Some("77".to_owned()),
+            revision: None,
+            handle: serde_json::Value::Null,
+            shown: push.set.clone(),
+            parked: std::collections::BTreeMap::new(),
+            error: None,
+            calls: 1,
+        };
+        self.publish("outcome.office.matters.E-1", &outcome).await;
+    }
+
+    async fn has_ended(&mut self, run: RunId) {
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(20), self.ended.next());
+            if next.await.unwrap().unwrap().subject.as_str() == format!("run.{run}.ended") {
+                return;
+            }
+        }
+    }
+}
+
+fn config() -> ConfigFolder {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, text) in
+        [("systems/map.toml", MAP), ("systems/office.toml", OFFICE), ("routes/case_matter.toml", ROUTE)]
+    {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    ConfigFolder::read(folder.path()).unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn fields(pairs: &[(&str, &str)]) -> Fields {
+    pairs.iter().map(|(name, text)| ((*name).to_owned(), Value::text(*text))).collect()
+}
+
+#[tokio::test]
+async fn a_push_that_was_not_sent_after_an_outcome_is_sent_when_the_outcome_comes_again() {
+    let scenario = fail::FailScenario::setup();
+    let mut city = City::open().await;
+    let first = city.sync_map("Ann").await;
+    let create = city.next_push().await;
+    assert_eq!((create.op, &create.set), (Op::Create, &fields(&[("Warrant", "E-1"), ("Owner", "Ann")])));
+    // What changes while a push is under way is folded in at its outcome.
+    let second = city.sync_map("Bea").await;
+    city.no_push().await;
+    fail::cfg("reconciler.after-link", "1*panic(the broker fails)->off").unwrap();
+    city.written(&create).await;
+    let update = city.next_push().await;
+    assert_eq!((update.op, &update.set), (Op::Update, &fields(&[("Owner", "Bea")])));
+    assert_eq!(update.expect, fields(&[("Owner", "Ann")]));
+    city.written(&update).await;
+    city.has_ended(second.max(first)).await;
+    // Once more with nothing changed: no echo.
+    let third = city.sync_map("Bea").await;
+    city.has_ended(third).await;
+    city.no_push().await;
+    scenario.teardown();
+}
