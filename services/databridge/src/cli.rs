@@ -1,5 +1,7 @@
 //! The command line.
 
+#![expect(clippy::doc_markdown, reason = "these comments are the text of --help, where backticks would show")]
+
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};

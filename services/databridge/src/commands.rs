@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use databridge_broker::async_nats::Request;
+use databridge_broker::async_nats::{Request, RequestErrorKind};
 use databridge_broker::{Broker, ensure_topology};
 use databridge_config::{ConfigFolder, env};
 use databridge_model::{Key, Mode, SyncRequest, SystemName};
 use databridge_runtime::Clock;
 use databridge_seal::MasterKey;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::{ConnectArgs, KeyArgs, MigrateArgs, SyncArgs};
@@ -96,21 +97,32 @@ pub async fn bootstrap() -> anyhow::Result<bool> {
     let bar = follow::bar("bootstrap");
     let answer = ask(&broker, "bootstrap.clio", &Value::Object(serde_json::Map::new()), "clio-bridge").await;
     bar.finish_and_clear();
-    print_bootstrap(&answer?)
-}
-
-/// Prints what bootstrap found and made.
-pub fn print_bootstrap(answer: &Value) -> anyhow::Result<bool> {
-    if let Some(error) = answer.get("error") {
-        bail!("{}", text_of(error));
-    }
-    let report = answer.get("report").unwrap_or(answer);
-    for part in ["found", "made"] {
-        for item in report.get(part).and_then(Value::as_array).into_iter().flatten() {
-            println!("  {part}: {}", text_of(item));
+    let report = bootstrap_report(answer?)?;
+    for (done, things) in [("found", &report.found), ("made", &report.made)] {
+        for thing in things {
+            println!("{done}: {thing}");
         }
     }
     Ok(true)
+}
+
+/// What bootstrap found, and what it made.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BootstrapReport {
+    /// What was there.
+    pub found: Vec<String>,
+    /// What was missing.
+    pub made: Vec<String>,
+}
+
+/// Reads the answer to a request for a bootstrap.
+pub fn bootstrap_report(answer: Value) -> anyhow::Result<BootstrapReport> {
+    if let Some(error) = answer.get("error") {
+        bail!("{}", text_of(error));
+    }
+    let report = answer.get("report").cloned().unwrap_or(answer);
+    serde_json::from_value(report).context("the clio-bridge's answer cannot be read")
 }
 
 /// `databridge connect`
@@ -157,15 +169,29 @@ pub fn key(args: &KeyArgs) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Asks a service and reads its answer.
+/// How long a service that has just been started may take to listen.
+const LISTENING: Duration = Duration::from_secs(10);
+
+/// Asks a service and reads its answer. Where nobody listens yet, it is asked again: nothing was done.
 pub async fn ask(broker: &Broker, subject: &str, body: &Value, service: &str) -> anyhow::Result<Value> {
-    let request = Request::new().payload(body.to_string().into()).timeout(Some(Duration::from_secs(180)));
-    let answer = broker
-        .client()
-        .send_request(subject.to_owned(), request)
-        .await
-        .with_context(|| format!("the {service} does not answer; is it running (`databridge serve`)?"))?;
-    serde_json::from_slice(&answer.payload).with_context(|| format!("the {service}'s answer cannot be read"))
+    let deadline = tokio::time::Instant::now() + LISTENING;
+    loop {
+        let request = Request::new().payload(body.to_string().into()).timeout(Some(Duration::from_secs(180)));
+        let error = match broker.client().send_request(subject.to_owned(), request).await {
+            Ok(answer) => {
+                return serde_json::from_slice(&answer.payload)
+                    .with_context(|| format!("the {service}'s answer cannot be read"));
+            }
+            Err(error) => error,
+        };
+        if error.kind() != RequestErrorKind::NoResponders {
+            return Err(error).with_context(|| format!("the {service} has not answered"));
+        }
+        if tokio::time::Instant::now() >= deadline {
+            bail!("the {service} is not running; `databridge serve` runs all services");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn text_of(value: &Value) -> String {

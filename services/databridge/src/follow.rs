@@ -6,7 +6,7 @@ use databridge_broker::async_nats::jetstream::consumer::pull;
 use databridge_broker::{Broker, Envelope, names};
 use databridge_model::{Conflict, Parked, RunEvent, RunId, RunSummary, SyncRequest, WouldPush, subject};
 use futures::StreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 /// What a run said.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +61,7 @@ pub async fn follow(broker: &Broker, run: RunId, bar: &ProgressBar) -> Result<St
         pull::OrderedConfig { filter_subject: format!("run.{run}.>"), ..pull::OrderedConfig::default() };
     let consumer = stream.create_consumer(config).await.map_err(|e| events(&e))?;
     let mut messages = consumer.messages().await.map_err(|e| events(&e))?;
-    let mut heard = false;
+    let (mut heard, mut listed) = (false, 0);
     loop {
         let message = match tokio::time::timeout(PATIENCE, messages.next()).await {
             Ok(Some(Ok(message))) => message,
@@ -77,7 +77,7 @@ pub async fn follow(broker: &Broker, run: RunId, bar: &ProgressBar) -> Result<St
         let event = message.subject.rsplit('.').next().unwrap_or_default();
         match RunEvent::decode(event, &message.payload) {
             Ok(RunEvent::Summary(summary)) => {
-                show(bar, &summary);
+                show(bar, &summary, listed);
                 story.summary = summary;
                 if event == "ended" {
                     bar.finish_and_clear();
@@ -87,7 +87,11 @@ pub async fn follow(broker: &Broker, run: RunId, bar: &ProgressBar) -> Result<St
             Ok(RunEvent::Parked(parked)) if !story.parked.contains(&parked) => story.parked.push(parked),
             Ok(RunEvent::Conflict(conflict)) => story.conflicts.push(conflict),
             Ok(RunEvent::WouldPush(push)) => story.would_push.push(push),
-            Ok(RunEvent::Parked(_) | RunEvent::Listed(_)) => {}
+            Ok(RunEvent::Listed(part)) => {
+                listed += part.records;
+                show(bar, &story.summary, listed);
+            }
+            Ok(RunEvent::Parked(_)) => {}
             Err(error) => tracing::debug!(%error, "An event of the run is not understood."),
         }
     }
@@ -95,20 +99,24 @@ pub async fn follow(broker: &Broker, run: RunId, bar: &ProgressBar) -> Result<St
 
 /// A bar for a run; hidden where nobody watches.
 pub fn bar(title: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(title.to_owned());
-    if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix:28} {wide_msg} {elapsed}") {
-        bar.set_style(style);
+    let bar = ProgressBar::new_spinner();
+    // What it says fits a terminal of 80 columns.
+    if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix}  {bar:16}  {wide_msg} {elapsed}") {
+        bar.set_style(style.progress_chars("=>-"));
     }
     bar.set_prefix(title.to_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }
 
-fn show(bar: &ProgressBar, summary: &RunSummary) {
-    bar.set_message(format!(
-        "{} read, {} of {} pushes answered",
-        summary.records,
-        summary.written + summary.unchanged + summary.failed,
-        summary.pushes
-    ));
+/// First the records that are listed are read and decided, then the pushes are answered.
+fn show(bar: &ProgressBar, summary: &RunSummary, listed: u64) {
+    let answered = summary.written + summary.unchanged + summary.failed;
+    let (done, all, what) = match summary.pushes {
+        0 => (summary.records, listed.max(summary.records), "read"),
+        pushes => (answered, pushes, "written"),
+    };
+    bar.set_length(all.max(1));
+    bar.set_position(done);
+    bar.set_message(format!("{} of {} {what}", HumanCount(done), HumanCount(all)));
 }

@@ -8,9 +8,32 @@ pub mod office;
 pub mod report;
 mod serve;
 
-use anyhow::Result;
+use std::process::ExitCode;
 
-use crate::cli::{Cli, Command, RoutesCommand};
+use anyhow::Result;
+use databridge_runtime::LogFormat;
+
+use crate::cli::{Cli, Command, Logs, RoutesCommand};
+
+/// Sets up the logs, does what the command line says and tells how it went: 0 is well, 1 is not all well (a record
+/// failed, something differs), 2 is an error, told on standard error.
+pub async fn command(cli: Cli) -> ExitCode {
+    let filter = match &cli.command {
+        Command::Serve(_) => "info",
+        Command::Demo(args) if args.logs == Logs::All => "info",
+        Command::Demo(args) if args.logs == Logs::None => "off",
+        _ => "error",
+    };
+    databridge_runtime::init_telemetry(LogFormat::Auto, filter);
+    match Box::pin(run(cli)).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("databridge: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
 
 /// Does what the command line says; whether all went well.
 pub async fn run(cli: Cli) -> Result<bool> {

@@ -1,6 +1,7 @@
 //! What a run came to, in words.
 
-use databridge_model::{Key, Op, Parked};
+use databridge_model::{Key, Op, Parked, RunSummary};
+use indicatif::HumanCount;
 
 use crate::follow::Story;
 
@@ -10,10 +11,7 @@ const LISTED: usize = 20;
 /// Prints a run's story; whether all went well.
 pub fn print(title: &str, story: &Story) -> bool {
     let s = &story.summary;
-    println!(
-        "{title}: {} records read, {} written, {} unchanged, {} failed, {} conflicts, {} parked",
-        s.records, s.written, s.unchanged, s.failed, s.conflicts, s.parked
-    );
+    println!("{title}: {}", counts(s));
     list("would write", story.would_push.iter().map(would));
     list(
         "conflict",
@@ -33,6 +31,35 @@ pub fn print(title: &str, story: &Story) -> bool {
         println!("  broke off: {error}");
     }
     s.errors.is_empty() && s.failed == 0
+}
+
+/// What a run did, in one line: what is nought is not told.
+pub fn counts(summary: &RunSummary) -> String {
+    let s = summary;
+    let mut told = vec![format!("{} {} read", HumanCount(s.records), one_or_many(s.records, "record"))];
+    if s.pushes == 0 {
+        told.push("nothing to write".to_owned());
+    }
+    for (count, what) in [
+        (s.written, "written"),
+        (s.unchanged, "as wanted already"),
+        (s.failed, "failed"),
+        (s.conflicts, one_or_many(s.conflicts, "conflict").as_str()),
+    ] {
+        if count > 0 {
+            told.push(format!("{} {what}", HumanCount(count)));
+        }
+    }
+    match s.parked {
+        0 => {}
+        1 => told.push("1 waits for a person".to_owned()),
+        several => told.push(format!("{} wait for a person", HumanCount(several))),
+    }
+    told.join(", ")
+}
+
+fn one_or_many(count: u64, what: &str) -> String {
+    if count == 1 { what.to_owned() } else { format!("{what}s") }
 }
 
 /// A parked record in one line.
@@ -61,12 +88,13 @@ fn would(push: &databridge_model::WouldPush) -> String {
     )
 }
 
-fn list(what: &str, lines: impl ExactSizeIterator<Item = String>) {
+/// Prints lines of a kind, the first of them and the number of the others.
+pub(crate) fn list(what: &str, lines: impl ExactSizeIterator<Item = String>) {
     let count = lines.len();
     for line in lines.take(LISTED) {
         println!("  {what}: {line}");
     }
     if count > LISTED {
-        println!("  ... and {} more", count - LISTED);
+        println!("  {what}: {} more", HumanCount((count - LISTED) as u64));
     }
 }

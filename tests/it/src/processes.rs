@@ -25,7 +25,7 @@ pub struct Processes {
 
 impl Processes {
     /// Starts all services.
-    pub async fn start(office: &Office, config: &Path, listen: SocketAddr) -> anyhow::Result<Self> {
+    pub fn start(office: &Office, config: &Path, listen: SocketAddr) -> anyhow::Result<Self> {
         let environment = [
             ("NATS_URL", office.nats.nats_url.clone()),
             ("NATS_ACK_WAIT_SECONDS", office.nats.nats_ack_wait_seconds.to_string()),
@@ -90,11 +90,15 @@ impl Processes {
     }
 }
 
-/// The program `service-under-test`, beside the test's own program.
+/// The program `service-under-test`: beside the program that runs, or above it where that is a test.
 fn program() -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("the test program is nowhere")?;
-    let program = folder.join("service-under-test");
-    anyhow::ensure!(program.exists(), "{} is not built", program.display());
-    Ok(program)
+    built("service-under-test")
+}
+
+/// A program of this package, as it was built with the one that runs.
+pub fn built(name: &str) -> anyhow::Result<PathBuf> {
+    let running = std::env::current_exe()?;
+    let program =
+        running.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.exists());
+    program.with_context(|| format!("the program {name} is not built"))
 }

@@ -1,11 +1,12 @@
 //! A town: a broker, a sandbox with litigations, and the services over them.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use databridge::demo::compare::{Comparer, Comparison};
-use databridge::demo::consent;
+use databridge::demo::{self, consent};
 use databridge::follow::{self, Story};
 use databridge::office::{Office, OpenOffice};
 use databridge_broker::Broker;
@@ -18,13 +19,14 @@ use databridge_seal::MasterKey;
 use indicatif::ProgressBar;
 use sandbox::client::{GisEdit, GisFeature};
 use sandbox::clio::hand::{MatterEdit, MatterPage};
+use sandbox::openapi::Spec;
 use sandbox::{Admin, ClioOptions, GisOptions, Sandbox, SandboxOptions};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::processes::Processes;
 
-/// The layer of the active litigations.
+/// The layer of the city's active litigations. Another config's layer is [`Town::layer`].
 pub const LAYER: u32 = sandbox::city::ACTIVE_LITIGATIONS;
 
 /// How a town is set up.
@@ -48,6 +50,8 @@ pub struct TownOptions {
     pub gis_login: Option<(&'static str, &'static str)>,
     /// Seconds after which a dead worker's message comes again.
     pub ack_wait_seconds: u64,
+    /// How long a run may take.
+    pub patience: Duration,
 }
 
 impl Default for TownOptions {
@@ -62,6 +66,7 @@ impl Default for TownOptions {
             gis_token: None,
             gis_login: None,
             ack_wait_seconds: 30,
+            patience: Duration::from_secs(120),
         }
     }
 }
@@ -88,6 +93,8 @@ pub struct Town {
     /// The services as processes, where they are.
     pub processes: Option<Processes>,
     comparer: Comparer,
+    layer: u32,
+    patience: Duration,
     services: Option<OpenOffice>,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
@@ -127,13 +134,14 @@ impl Town {
                 ..ClioOptions::default()
             },
             gis: options.gis,
+            specification: specification(),
             ..SandboxOptions::default()
         })
         .await?;
         let office = Office {
             nats: NatsEnv {
                 nats_ack_wait_seconds: options.ack_wait_seconds,
-                ..NatsEnv::at(nats.url().to_owned())
+                ..NatsEnv::at(nats.url().clone())
             },
             clio: ClioEnv { clio_url: sandbox.url() },
             clio_app: ClioAppEnv {
@@ -150,11 +158,12 @@ impl Town {
             key: KeyEnv { databridge_key: MasterKey::generate(&mut rand::rngs::OsRng)? },
             config: ConfigFolder::read(&config)?,
         };
-        let comparer = if options.config.ends_with("config") {
+        let comparer = if options.config == project().join("config") {
             Comparer::of_the_city()
         } else {
             Comparer::from_routes(&options.config)?
         };
+        let layer = demo::layer_of(&office.config)?;
         let broker = office.connect("test").await?;
         databridge_broker::ensure_topology(&broker).await?;
         let stop = CancellationToken::new();
@@ -166,6 +175,8 @@ impl Town {
             page,
             processes: None,
             comparer,
+            layer,
+            patience: options.patience,
             services: None,
             stop,
             office,
@@ -174,7 +185,7 @@ impl Town {
         if options.processes {
             let listen = listener.local_addr()?;
             drop(listener);
-            town.processes = Some(Processes::start(&town.office, &config, listen).await?);
+            town.processes = Some(Processes::start(&town.office, &config, listen)?);
         } else {
             town.services = Some(town.office.open(listener, town.stop.child_token()).await?);
         }
@@ -197,7 +208,7 @@ impl Town {
         }
         let empty = serde_json::json!({});
         let answer = databridge::commands::ask(&self.broker, "bootstrap.clio", &empty, "clio-bridge").await?;
-        databridge::commands::print_bootstrap(&answer)?;
+        databridge::commands::bootstrap_report(answer)?;
         Ok(())
     }
 
@@ -205,7 +216,7 @@ impl Town {
     pub async fn request(&self, system: &str, request: SyncRequest) -> anyhow::Result<Story> {
         let (name, bar) = (system.parse()?, ProgressBar::hidden());
         let followed = follow::request(&self.broker, &name, &request, &bar);
-        let story = tokio::time::timeout(Duration::from_secs(120), followed)
+        let story = tokio::time::timeout(self.patience, followed)
             .await
             .with_context(|| format!("a run of {system} did not end"))??;
         Ok(story)
@@ -243,7 +254,7 @@ impl Town {
 
     /// The number of the layer.
     pub fn layer(&self) -> u32 {
-        LAYER
+        self.layer
     }
 
     /// The rows of the layer, in the order of their ids.
@@ -251,33 +262,33 @@ impl Town {
         Ok(self.admin.features(self.layer()).await?)
     }
 
-    /// Our matters: those with a civil warrant, and not the foreign ones.
+    /// Our matters: those with a key, and not the foreign ones.
     pub async fn matters(&self) -> anyhow::Result<Vec<MatterPage>> {
         let all = self.admin.matters().await?;
         Ok(all
             .into_iter()
-            .filter(|matter| matter.custom_fields.get("Civil Warrant").is_some_and(Option::is_some))
+            .filter(|matter| matter.custom_fields.get(&self.comparer.clio_key).is_some_and(Option::is_some))
             .collect())
     }
 
-    /// The one matter of a warrant.
-    pub async fn matter(&self, warrant: &str) -> anyhow::Result<MatterPage> {
+    /// The one matter of a key.
+    pub async fn matter(&self, key: &str) -> anyhow::Result<MatterPage> {
         let mut found: Vec<_> =
-            self.matters().await?.into_iter().filter(|m| value(m, "Civil Warrant") == warrant).collect();
+            self.matters().await?.into_iter().filter(|m| value(m, &self.comparer.clio_key) == key).collect();
         match (found.pop(), found.len()) {
             (Some(matter), 0) => Ok(matter),
-            (None, _) => bail!("{warrant} has no matter"),
-            (_, others) => bail!("{warrant} has {} matters", others + 1),
+            (None, _) => bail!("{key} has no matter"),
+            (_, others) => bail!("{key} has {} matters", others + 1),
         }
     }
 
-    /// The one row of a warrant.
-    pub async fn row(&self, warrant: &str) -> anyhow::Result<GisFeature> {
+    /// The one row of a key.
+    pub async fn row(&self, key: &str) -> anyhow::Result<GisFeature> {
         self.rows()
             .await?
             .into_iter()
-            .find(|row| text(row, "CivilWarrant") == warrant)
-            .with_context(|| format!("{warrant} has no row"))
+            .find(|row| text(row, &self.comparer.gis_key) == key)
+            .with_context(|| format!("{key} has no row"))
     }
 
     /// A person edits a row.
@@ -302,7 +313,26 @@ impl Town {
 impl Drop for Town {
     fn drop(&mut self) {
         self.stop.cancel();
+        let violations = self.sandbox.violations();
+        assert!(
+            violations.is_empty() || std::thread::panicking(),
+            "what Clio was asked or answered is against its specification:\n{}",
+            violations.join("\n")
+        );
     }
+}
+
+/// Clio's specification, where the folder with it is beside the project.
+fn specification() -> Option<Arc<Spec>> {
+    static SPECIFICATION: OnceLock<Option<Arc<Spec>>> = OnceLock::new();
+    let read = || match Spec::read(&project().join("../shared/data/clio-openapi-relaxed.json")) {
+        Ok(spec) => Some(Arc::new(spec)),
+        Err(error) => {
+            eprintln!("The traffic with Clio is not held against its specification: {error}");
+            None
+        }
+    };
+    SPECIFICATION.get_or_init(read).clone()
 }
 
 /// A row's object id.
@@ -310,9 +340,13 @@ pub fn object_id(row: &GisFeature) -> anyhow::Result<i64> {
     row.attributes.get("OBJECTID").and_then(serde_json::Value::as_i64).context("a row without OBJECTID")
 }
 
-/// A row's text, empty where it is null.
+/// A row's value as text, empty where it is null.
 pub fn text(row: &GisFeature, field: &str) -> String {
-    row.attributes.get(field).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+    match row.attributes.get(field) {
+        None | Some(serde_json::Value::Null) => String::new(),
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
 }
 
 /// A matter's custom field, empty where it is not set.

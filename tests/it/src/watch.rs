@@ -36,7 +36,10 @@ impl Stored {
 }
 
 /// Waits until `look` gives something, looking again every few milliseconds.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+pub async fn until<T>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look().await? {
@@ -157,9 +160,14 @@ impl Town {
         use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
         until("the pulls to be decided", async || {
             let stream = self.broker.jetstream().get_stream(names::PULL).await?;
-            let Ok(consumer) = stream.get_consumer::<
-                databridge_broker::async_nats::jetstream::consumer::pull::Config,
-            >("reconciler").await else { return Ok(None) };
+            let Ok(consumer) = stream
+                .get_consumer::<databridge_broker::async_nats::jetstream::consumer::pull::Config>(
+                    "reconciler",
+                )
+                .await
+            else {
+                return Ok(None);
+            };
             let consumer: PullConsumer = consumer;
             let info = consumer.get_info().await?;
             Ok((info.num_pending == 0 && info.num_ack_pending == 0).then_some(()))

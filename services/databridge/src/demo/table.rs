@@ -1,13 +1,14 @@
 //! The table at the end.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::time::Instant;
 
+use indicatif::HumanCount;
 use sandbox::Admin;
 use sandbox::calls::{Calls, Counts};
 use serde_json::json;
 
 use super::compare::Comparison;
-use super::seconds;
 
 /// Calls a minute that Clio allows at peak (clio.md, section 3).
 const CLIO_LIMIT: u64 = 50;
@@ -18,6 +19,36 @@ pub(crate) struct Line {
     records: u64,
     calls: Calls,
     seconds: f64,
+}
+
+impl Line {
+    /// How long it took.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// Columns of a terminal of 80.
+    fn text(&self) -> String {
+        let counts = |c: &Counts| format!("{:>6}{:>6}{:>6}", c.reads, c.writes, c.other);
+        format!(
+            "{:19}{:>7}{:>18}{:>18}{:>8.1}{:>10}",
+            self.name,
+            HumanCount(self.records).to_string(),
+            counts(&self.calls.gis),
+            counts(&self.calls.clio),
+            self.seconds,
+            at_the_limit(&self.calls.clio)
+        )
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "name": self.name,
+            "records": self.records,
+            "seconds": self.seconds,
+            "calls": calls_json(&self.calls),
+        })
+    }
 }
 
 /// What is being measured.
@@ -33,9 +64,10 @@ impl Phase {
     }
 
     pub(crate) async fn end(self, admin: &Admin, records: u64) -> anyhow::Result<Line> {
+        let seconds = (self.began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
         let now = admin.calls().await?;
         let calls = Calls { clio: less(&now.clio, &self.before.clio), gis: less(&now.gis, &self.before.gis) };
-        Ok(Line { name: self.name, records, calls, seconds: seconds(self.began) })
+        Ok(Line { name: self.name, records, calls, seconds })
     }
 }
 
@@ -49,16 +81,21 @@ fn less(now: &Counts, before: &Counts) -> Counts {
     }
 }
 
-/// The table.
-pub(crate) struct Table {
-    lines: Vec<Line>,
-    pub(crate) went_well: bool,
+fn sum(lines: &[Line], of: fn(&Calls) -> &Counts) -> Counts {
+    let total = |count: fn(&Counts) -> u64| lines.iter().map(|line| count(of(&line.calls))).sum();
+    Counts {
+        reads: total(|c| c.reads),
+        writes: total(|c| c.writes),
+        other: total(|c| c.other),
+        limited: total(|c| c.limited),
+        ..Counts::default()
+    }
 }
 
-impl Default for Table {
-    fn default() -> Self {
-        Self { lines: Vec::new(), went_well: true }
-    }
+/// The table.
+#[derive(Default)]
+pub(crate) struct Table {
+    lines: Vec<Line>,
 }
 
 impl Table {
@@ -66,70 +103,84 @@ impl Table {
         self.lines.push(line);
     }
 
-    pub(crate) fn print(&self, comparison: &Comparison, whole: Duration) {
-        println!();
+    pub(crate) fn print(&self) {
         println!(
-            "{:28} {:>8} {:>20} {:>20} {:>8} {:>16}",
-            "", "records", "calls to gis", "calls to clio", "seconds", "at 50 a minute"
+            "{:19}{:>7}{:>18}{:>18}{:>8}{:>10}",
+            "", "", "calls to ArcGIS", "calls to Clio", "", "at 50 a"
         );
-        println!("{:28} {:>8} {:>20} {:>20}", "", "", "read write other", "read write other");
+        println!(
+            "{:19}{:>7}{:>6}{:>6}{:>6}{:>6}{:>6}{:>6}{:>8}{:>10}",
+            "", "records", "read", "write", "other", "read", "write", "other", "seconds", "minute"
+        );
         for line in &self.lines {
-            let counts = |c: &Counts| format!("{} {:>5} {:>5}", c.reads, c.writes, c.other);
-            println!(
-                "{:28} {:>8} {:>20} {:>20} {:>8.1} {:>16}",
-                line.name,
-                line.records,
-                counts(&line.calls.gis),
-                counts(&line.calls.clio),
-                line.seconds,
-                at_the_limit(&line.calls.clio)
-            );
+            println!("{}", line.text());
         }
-        println!();
-        println!(
-            "{} records on the map, {} matters; {} values compared, {} differ. {:.0} seconds in all.",
-            comparison.records,
-            comparison.matters,
-            comparison.compared,
-            comparison.differences.len(),
-            whole.as_secs_f64()
-        );
+        let all = Line {
+            name: "in all".to_owned(),
+            records: self.lines.iter().map(|line| line.records).sum(),
+            calls: Calls { gis: sum(&self.lines, |c| &c.gis), clio: sum(&self.lines, |c| &c.clio) },
+            seconds: self.lines.iter().map(Line::seconds).sum(),
+        };
+        println!("{}", all.text());
     }
 
-    pub(crate) fn json(&self, comparison: &Comparison, calls: &Calls) -> String {
-        let counts = |c: &Counts| json!({"reads": c.reads, "writes": c.writes, "other": c.other, "limited": c.limited});
-        let phases: Vec<_> = self
-            .lines
-            .iter()
-            .map(|line| {
-                json!({
-                    "name": line.name,
-                    "records": line.records,
-                    "seconds": line.seconds,
-                    "calls": {"gis": counts(&line.calls.gis), "clio": counts(&line.calls.clio)},
-                })
-            })
-            .collect();
+    /// The table for programs; `calls` are all since the start.
+    pub(crate) fn json(
+        &self,
+        comparison: &Comparison,
+        calls: &Calls,
+        waiting: &BTreeSet<String>,
+        warnings: &[String],
+    ) -> String {
         let table = json!({
             "records": comparison.records,
             "matters": comparison.matters,
             "compared": comparison.compared,
             "differences": comparison.differences.len(),
-            "calls": {"gis": counts(&calls.gis), "clio": counts(&calls.clio)},
-            "phases": phases,
+            "waiting": waiting,
+            "warnings": warnings,
+            "calls": calls_json(calls),
+            "phases": self.lines.iter().map(Line::json).collect::<Vec<_>>(),
         });
         format!("{table:#}\n")
     }
 }
 
-/// How long so many calls take at Clio's own limit.
+fn calls_json(calls: &Calls) -> serde_json::Value {
+    let counts =
+        |c: &Counts| json!({"reads": c.reads, "writes": c.writes, "other": c.other, "limited": c.limited});
+    json!({"gis": counts(&calls.gis), "clio": counts(&calls.clio)})
+}
+
+/// How long so many calls take at Clio's own limit. The first minute's worth goes out at once.
 fn at_the_limit(counts: &Counts) -> String {
-    let calls = counts.reads + counts.writes;
-    let minutes = calls.div_ceil(CLIO_LIMIT);
-    match (calls, minutes) {
-        (0, _) => "-".to_owned(),
-        (_, 1) => "1 minute".to_owned(),
-        (_, minutes) if minutes < 60 => format!("{minutes} minutes"),
-        (_, minutes) => format!("{} h {} min", minutes / 60, minutes % 60),
+    let minutes = (counts.reads + counts.writes).saturating_sub(1) / CLIO_LIMIT;
+    match minutes {
+        0 => "at once".to_owned(),
+        minutes if minutes < 60 => format!("{minutes} min"),
+        minutes => format!("{} h {:02}", minutes / 60, minutes % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_at_the_limit_counts_full_windows() {
+        let at = |writes| at_the_limit(&Counts { writes, ..Counts::default() });
+        assert_eq!(
+            [at(0), at(50), at(51), at(1001), at(10_000)],
+            ["at once", "at once", "1 min", "20 min", "3 h 19"]
+        );
+    }
+
+    #[test]
+    fn a_line_fits_a_terminal_of_80_columns() {
+        let counts = Counts { reads: 99_999, writes: 99_999, other: 99_999, ..Counts::default() };
+        let calls = Calls { gis: counts.clone(), clio: counts };
+        let name = "20 edits on the map".to_owned();
+        let line = Line { name, records: 99_999, calls, seconds: 9_999.9 };
+        assert_eq!(line.text().len(), 80);
     }
 }

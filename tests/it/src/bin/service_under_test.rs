@@ -13,7 +13,8 @@ enum Service {
     Reconciler,
     GisBridge,
     ClioBridge,
-    AuthService,
+    #[value(name = "auth-service")]
+    Auth,
 }
 
 /// Runs one service with the settings of the environment.
@@ -57,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
             };
             Box::pin(clio_bridge::run(settings, broker, clock.clone(), stop)).await?;
         }
-        Service::AuthService => {
+        Service::Auth => {
             let broker = connect("auth-service").await?;
             databridge_broker::ensure_topology(&broker).await?;
             let listener = tokio::net::TcpListener::bind(arguments.listen).await?;

@@ -1,3 +1,19 @@
 //! The end-to-end, fault and crash tests.
 
+mod auth;
+mod bad_answers;
+mod bad_input;
+mod bad_messages;
 mod both_ways;
+mod calls;
+mod demo;
+mod foreign_client;
+mod hpd;
+mod kills;
+mod kills_auth;
+mod kills_broker;
+mod merging;
+mod privacy;
+mod requests;
+mod stale_reads;
+mod traffic;

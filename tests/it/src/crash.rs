@@ -1,0 +1,324 @@
+//! A flow broken off by a crash, and what must be true once it has gone on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use databridge::follow::{self, Story};
+use databridge_broker::async_nats::jetstream::stream::Stream;
+use databridge_broker::{Envelope, names};
+use databridge_model::{Mode, RunId, SyncRequest, subject};
+use indicatif::ProgressBar;
+use sandbox::client::{GisEdit, GisFeature};
+use sandbox::clio::hand::MatterEdit;
+use serde_json::{Value, json};
+
+use crate::town::{LAYER, Town, object_id, text, value};
+
+/// What is under way when the crash comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// A new litigation gets its matter in a sync.
+    Create,
+    /// New litigations get their matters in a migrate.
+    Migrate,
+    /// An edit on the map goes to the matter.
+    ToMatter,
+    /// An edit in Clio goes to the row.
+    ToRow,
+}
+
+/// What is killed.
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    Service,
+    Broker,
+}
+
+/// What a person did on one side, and so must show on both.
+#[derive(Clone, Debug)]
+struct Edit {
+    warrant: String,
+    owner: String,
+    address: String,
+}
+
+/// How many crashes a town goes through, one after another.
+const POINTS_A_TOWN: usize = 6;
+
+/// How long a broken flow may take to its end, and what it left to be tidied.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A town where one flow after another is broken off.
+pub struct Crashes {
+    /// The town.
+    pub town: Town,
+    flow: Flow,
+    rounds: usize,
+    edits: Vec<Edit>,
+}
+
+impl Crashes {
+    /// A town in which both sides agree already.
+    pub async fn during(flow: Flow) -> anyhow::Result<Self> {
+        let town = Town::of_processes(4).await?;
+        town.migrate().await?;
+        Ok(Self { town, flow, rounds: 0, edits: Vec::new() })
+    }
+
+    /// A dry run whose reconciler dies before it knows that the run is dry, and finds its pulls first when it is back.
+    pub async fn of_a_dry_run() -> anyhow::Result<()> {
+        let mut crashes = Self::during(Flow::Create).await?;
+        crashes.town.admin.reset_calls().await?;
+        crashes.restart("reconciler", Some("kill:reconciler.before-run-opened")).await?;
+        let dry = SyncRequest { dry_run: true, ..SyncRequest::default() };
+        let run = crashes.begin_with(dry).await?;
+        let town = &mut crashes.town;
+        let processes = town.processes.as_mut().context("no processes")?;
+        processes.died("reconciler").await?;
+        processes.start_one("reconciler", None)?;
+        let story = follow_to_the_end(town, run).await?;
+        ensure!(story.would_push.len() == crashes.edits.len(), "it would push {:?}", story.would_push);
+        crashes.must_be_tidy().await?;
+        let calls = crashes.town.admin.calls().await?;
+        ensure!((calls.clio.writes, calls.gis.writes) == (0, 0), "a dry run wrote");
+        Ok(())
+    }
+
+    /// Breaks the flow off once at each fail point by a SIGKILL of the service, starts it again, and sees that all is
+    /// as it would have been without.
+    pub async fn of_a_service(
+        flow: Flow,
+        service: &'static str,
+        points: impl Into<Vec<&'static str>>,
+    ) -> anyhow::Result<()> {
+        Self::at_each(flow, service, &points.into(), Victim::Service).await
+    }
+
+    /// The same, with a SIGKILL of the broker while the service is at the fail point.
+    pub async fn of_the_broker(
+        flow: Flow,
+        service: &'static str,
+        points: impl Into<Vec<&'static str>>,
+    ) -> anyhow::Result<()> {
+        Self::at_each(flow, service, &points.into(), Victim::Broker).await
+    }
+
+    /// A town for every few fail points, all at once: most of a crash is waiting.
+    async fn at_each(
+        flow: Flow,
+        service: &'static str,
+        points: &[&str],
+        victim: Victim,
+    ) -> anyhow::Result<()> {
+        let towns = points.chunks(POINTS_A_TOWN).map(async |points| {
+            let mut crashes = Self::during(flow).await?;
+            for point in points {
+                let round = match victim {
+                    Victim::Service => crashes.kill_service(service, point).await,
+                    Victim::Broker => crashes.kill_broker(service, point).await,
+                };
+                round.with_context(|| format!("{flow:?}: {victim:?} killed, {service} at {point}"))?;
+            }
+            Ok(())
+        });
+        futures::future::try_join_all(towns).await.map(drop)
+    }
+
+    async fn kill_service(&mut self, service: &'static str, point: &str) -> anyhow::Result<()> {
+        self.restart(service, Some(&format!("kill:{point}"))).await?;
+        let run = self.begin().await?;
+        let processes = self.town.processes.as_mut().context("no processes")?;
+        processes.died(service).await?;
+        processes.start_one(service, None)?;
+        self.must_be_whole(run).await
+    }
+
+    async fn kill_broker(&mut self, service: &'static str, point: &str) -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let held = folder.path().join("held");
+        self.restart(service, Some(&format!("hold:{point}:{}", held.display()))).await?;
+        let run = self.begin().await?;
+        until("the service is at the fail point", async || Ok(held.exists())).await?;
+        self.town.nats.kill9()?;
+        self.town.nats.restart().await?;
+        std::fs::remove_file(&held)?;
+        self.must_be_whole(run).await
+    }
+
+    async fn restart(&mut self, service: &'static str, failpoint: Option<&str>) -> anyhow::Result<()> {
+        let processes = self.town.processes.as_mut().context("no processes")?;
+        processes.kill(service).await?;
+        processes.start_one(service, failpoint)
+    }
+
+    /// A person's edits, and the request that carries them over.
+    async fn begin(&mut self) -> anyhow::Result<RunId> {
+        let mode = if self.flow == Flow::Migrate { Mode::Migrate } else { Mode::Incremental };
+        self.begin_with(SyncRequest { mode, ..SyncRequest::default() }).await
+    }
+
+    async fn begin_with(&mut self, request: SyncRequest) -> anyhow::Result<RunId> {
+        self.rounds += 1;
+        self.edits = match self.flow {
+            Flow::Create | Flow::Migrate => self.new_litigations().await?,
+            Flow::ToMatter => self.edited_rows().await?,
+            Flow::ToRow => self.edited_matters().await?,
+        };
+        let system = if self.flow == Flow::ToRow { "clio" } else { "gis" };
+        let subject = subject::sync_request(&system.parse()?, None);
+        Ok(RunId(self.town.broker.publish(subject, &request, &Envelope::default()).await?))
+    }
+
+    fn edit(&self, warrant: String) -> Edit {
+        let round = self.rounds;
+        let (owner, address) = (format!("Owner {round} of {warrant}"), format!("{round} Beale St"));
+        Edit { warrant, owner, address }
+    }
+
+    async fn new_litigations(&self) -> anyhow::Result<Vec<Edit>> {
+        let edits = ["A", "B"].map(|letter| self.edit(format!("K-{}-{letter}", self.rounds)));
+        let rows = edits.clone().map(|edit| GisFeature {
+            attributes: [
+                ("CivilWarrant", edit.warrant),
+                ("Court_Property_Owner", edit.owner),
+                ("ADDRESS1", edit.address),
+                ("Court_Status", "Hearing".to_owned()),
+            ]
+            .into_iter()
+            .map(|(field, value)| (field.to_owned(), json!(value)))
+            .collect(),
+            lon: Some(-90.05),
+            lat: Some(35.15),
+        });
+        self.town.admin.add_features(LAYER, &rows).await?;
+        Ok(edits.into())
+    }
+
+    async fn edited_rows(&self) -> anyhow::Result<Vec<Edit>> {
+        let mut edits = Vec::new();
+        for row in self.town.rows().await?.iter().take(2) {
+            let edit = self.edit(text(row, "CivilWarrant"));
+            let by_hand = GisEdit::field("Court_Property_Owner", edit.owner.as_str())
+                .and_field("ADDRESS1", edit.address.as_str());
+            self.town.admin.edit_feature(LAYER, object_id(row)?, &by_hand).await?;
+            edits.push(edit);
+        }
+        Ok(edits)
+    }
+
+    async fn edited_matters(&self) -> anyhow::Result<Vec<Edit>> {
+        let mut edits = Vec::new();
+        for matter in self.town.matters().await?.iter().take(2) {
+            let edit = self.edit(value(matter, "Civil Warrant"));
+            let by_hand = MatterEdit::field("Property Owner", Some(&edit.owner))
+                .and_field("Location", Some(&edit.address));
+            self.town.admin.edit_matter(matter.id, &by_hand).await?;
+            edits.push(edit);
+        }
+        Ok(edits)
+    }
+
+    /// The run ends, both sides show the edits, every litigation has one matter, nothing is left over, and another
+    /// cycle finds nothing to write.
+    async fn must_be_whole(&self, run: RunId) -> anyhow::Result<()> {
+        let town = &self.town;
+        let story = follow_to_the_end(town, run).await?;
+        ensure!(story.parked.is_empty(), "something was parked: {:?}", story.parked);
+        ensure!(story.conflicts.is_empty(), "conflicts came of it: {:?}", story.conflicts);
+        self.must_be_right().await?;
+        self.must_be_tidy().await?;
+        town.admin.reset_calls().await?;
+        town.cycle().await?;
+        let calls = town.admin.calls().await?;
+        ensure!(
+            (calls.clio.writes, calls.gis.writes) == (0, 0),
+            "the next cycle wrote: {:?} {:?}",
+            calls.clio.by_path,
+            calls.gis.by_path
+        );
+        self.must_be_right().await?;
+        self.must_be_tidy().await
+    }
+
+    async fn must_be_right(&self) -> anyhow::Result<()> {
+        let town = &self.town;
+        let rows = town.rows().await?;
+        let matters = town.matters().await?;
+        let warrants: BTreeSet<_> = rows.iter().map(|row| text(row, "CivilWarrant")).collect();
+        let matched: BTreeSet<_> = matters.iter().map(|matter| value(matter, "Civil Warrant")).collect();
+        ensure!(warrants.len() == rows.len(), "a warrant has several rows");
+        ensure!(matched.len() == matters.len(), "a warrant has several matters");
+        ensure!(warrants == matched, "warrants {warrants:?}, matters {matched:?}");
+        for edit in &self.edits {
+            let (row, matter) = (town.row(&edit.warrant).await?, town.matter(&edit.warrant).await?);
+            let shown = [
+                (text(&row, "Court_Property_Owner"), &edit.owner),
+                (text(&row, "ADDRESS1"), &edit.address),
+                (value(&matter, "Property Owner"), &edit.owner),
+                (value(&matter, "Location"), &edit.address),
+            ];
+            for (shown, wanted) in shown {
+                ensure!(shown == *wanted, "{} shows `{shown}`, not `{wanted}`", edit.warrant);
+            }
+        }
+        town.assert_same().await
+    }
+
+    /// No run open, no request, push or intent left, no dead letter.
+    async fn must_be_tidy(&self) -> anyhow::Result<()> {
+        let tidied =
+            until("nothing is left over", async || Ok(left_over(&self.town).await?.is_empty())).await;
+        if tidied.is_err() {
+            bail!("left over: {}", left_over(&self.town).await?.join("; "));
+        }
+        Ok(())
+    }
+}
+
+async fn follow_to_the_end(town: &Town, run: RunId) -> anyhow::Result<Story> {
+    let hidden = ProgressBar::hidden();
+    match tokio::time::timeout(PATIENCE, follow::follow(&town.broker, run, &hidden)).await {
+        Ok(story) => Ok(story?),
+        Err(_) => bail!("the run did not end; left over: {}", left_over(town).await?.join("; ")),
+    }
+}
+
+/// What a flow has left behind.
+async fn left_over(town: &Town) -> anyhow::Result<Vec<String>> {
+    let mut left = Vec::new();
+    for (run, found) in town.broker.bucket::<Value>(names::RUNS).await?.all().await? {
+        if found.value.get("ended_at").is_none_or(Value::is_null) {
+            left.push(format!("run {run} is open: {}", found.value));
+        }
+    }
+    for (key, found) in town.broker.bucket::<Value>(names::INTENTS).await?.all().await? {
+        left.push(format!("intent {key}: {}", found.value));
+    }
+    for name in [names::SYNC, names::PUSH, names::DEAD] {
+        let stream = town.broker.jetstream().get_stream_no_info(name).await?;
+        let messages = stream.get_info().await?.state.messages;
+        if messages > 0 {
+            left.push(format!("{messages} messages in {name}, such as {}", first_of(&stream).await));
+        }
+    }
+    Ok(left)
+}
+
+/// A message of a stream, as far as it can be told.
+async fn first_of(stream: &Stream<()>) -> String {
+    match stream.get_first_raw_message_by_subject(">", 1).await {
+        Ok(first) => format!("{}: {}", first.subject, String::from_utf8_lossy(&first.payload)),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Waits for what nobody tells.
+pub async fn until(what: &str, test: impl AsyncFn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !test().await? {
+        ensure!(tokio::time::Instant::now() < deadline, "it did not come about that {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! `databridge demo`, the program itself, as a person calls it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use it::processes::built;
+use it::town::project;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+type Result = anyhow::Result<()>;
+
+/// How long a demo may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The demo with these arguments, called in the project's folder.
+fn demo(arguments: &[&str]) -> anyhow::Result<Command> {
+    let mut command = Command::new(built("databridge-under-test")?);
+    command.arg("demo").args(arguments).current_dir(project()).stdin(Stdio::null()).kill_on_drop(true);
+    // What the machine at hand has set is none of the demo's.
+    for name in ["NATS_URL", "DATABRIDGE_CONFIG", "DATABRIDGE_KEY", "CLIO_URL", "GIS_SERVICE_URL", "RUST_LOG"]
+    {
+        command.env_remove(name);
+    }
+    Ok(command)
+}
+
+/// Runs the demo to its end.
+async fn ended(arguments: &[&str]) -> anyhow::Result<Output> {
+    let output = tokio::time::timeout(PATIENCE, demo(arguments)?.output());
+    Ok(output.await.with_context(|| format!("demo {arguments:?} does not end"))??)
+}
+
+/// Runs the demo to its good end, and gives what it wrote for programs.
+async fn table(json: &Path, arguments: &[&str]) -> anyhow::Result<(Value, String)> {
+    let file = json.display().to_string();
+    let output = ended(&[&["--once", "--json", &file], arguments].concat()).await?;
+    let said = String::from_utf8(output.stdout)?;
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{}\n{said}\n{complaints}", output.status);
+    Ok((serde_json::from_slice(&std::fs::read(json)?)?, said))
+}
+
+fn number(table: &Value, pointer: &str) -> anyhow::Result<u64> {
+    table.pointer(pointer).and_then(Value::as_u64).with_context(|| format!("no number at {pointer}: {table}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_ends_without_a_difference_and_writes_its_table() -> Result {
+    let folder = tempfile::tempdir()?;
+    let (table, said) = table(&folder.path().join("table.json"), &["--litigations", "50"]).await?;
+    assert_eq!(number(&table, "/records")?, 50);
+    assert_eq!(number(&table, "/matters")?, 50);
+    assert_eq!(number(&table, "/differences")?, 0);
+    assert_eq!(number(&table, "/compared")?, 50 * 13);
+    // Bootstrap's 16, the migrate's 50 and 20 edits; one batch of edits to the map.
+    assert_eq!(number(&table, "/calls/clio/writes")?, 16 + 50 + 20);
+    assert!((1..=2).contains(&number(&table, "/calls/gis/writes")?), "{table}");
+    for system in ["gis", "clio"] {
+        for kind in ["reads", "writes", "other"] {
+            number(&table, &format!("/calls/{system}/{kind}"))?;
+        }
+        assert_eq!(number(&table, &format!("/calls/{system}/limited"))?, 0);
+    }
+    let phases = table["phases"].as_array().context("no phases")?;
+    assert_eq!(phases.len(), 7, "{table}");
+    for phase in phases {
+        assert!(phase["name"].is_string() && phase["seconds"].is_number(), "{phase}");
+        number(phase, "/calls/clio/reads")?;
+    }
+    assert_eq!(said.matches("20 of 20 edits have arrived.").count(), 2, "{said}");
+    assert!(said.contains("no difference"), "{said}");
+    let too_wide: Vec<_> = said.lines().filter(|line| line.chars().count() > 80).collect();
+    assert!(too_wide.is_empty(), "wider than a terminal of 80 columns: {too_wide:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_demo_goes_on_later_without_a_write() -> Result {
+    let folder = tempfile::tempdir()?;
+    let (json, keep) = (folder.path().join("table.json"), folder.path().join("kept"));
+    let kept = keep.display().to_string();
+    table(&json, &["--litigations", "20", "--keep", &kept]).await?;
+    let key = keep.join("key");
+    assert_eq!(std::fs::metadata(&key)?.permissions().mode() & 0o777, 0o600);
+    let before = std::fs::read_to_string(&key)?;
+
+    let (table, said) = table(&json, &["--litigations", "20", "--keep", &kept, "--no-edits"]).await?;
+    assert_eq!(number(&table, "/calls/clio/writes")?, 0, "{table}");
+    assert_eq!(number(&table, "/calls/gis/writes")?, 0, "{table}");
+    assert_eq!((number(&table, "/records")?, number(&table, "/differences")?), (20, 0));
+    assert!(said.contains("It is connected already."), "{said}");
+    assert_eq!(std::fs::read_to_string(&key)?, before);
+    Ok(())
+}
+
+/// A person's own config: trees and the matters about them.
+fn write_own_config(folder: &Path) -> anyhow::Result<()> {
+    let files = [
+        (
+            "systems/gis.toml",
+            r#"
+            system = "gis"
+            [collections.trees]
+            key = "TreeNumber"
+            [collections.trees.fields]
+            TreeNumber = "text"
+            Species = "text"
+            State = "text"
+            shape = "point"
+            [bridge]
+            overlap_seconds = 120
+            [bridge.layers.trees]
+            layer = 4
+            "#,
+        ),
+        (
+            "systems/clio.toml",
+            r#"
+            system = "clio"
+            [collections.matters]
+            key = "Tree"
+            [collections.matters.fields]
+            description = "text"
+            "Tree" = { type = "text", max_length = 255 }
+            "Species of tree" = { type = "text", max_length = 255 }
+            "State of tree" = "text"
+            "East" = { type = "text", max_length = 255 }
+            [bridge]
+            overlap_seconds = 120
+            custom_fields_minutes = 60
+            [bridge.matters]
+            group = "Tree Clinic"
+            practice_area = "Trees"
+            client = { name = "Tree Clinic Client", type = "Company" }
+            [bridge.custom_fields]
+            "Tree" = { type = "text_line" }
+            "Species of tree" = { type = "text_line" }
+            "State of tree" = { type = "picklist", options = ["sound", "sick"] }
+            "East" = { type = "text_line" }
+            "#,
+        ),
+        (
+            "routes/tree_matter.toml",
+            r#"
+            route = "tree_matter"
+            kind = "mirror"
+            [left]
+            collection = "gis.trees"
+            key = "TreeNumber"
+            [right]
+            collection = "clio.matters"
+            key = "Tree"
+            create = true
+            [[fields]]
+            left = "TreeNumber"
+            right = "Tree"
+            direction = "to_right"
+            [[fields]]
+            left = "Species"
+            right = "Species of tree"
+            [[fields]]
+            left = "State"
+            right = "State of tree"
+            [[fields]]
+            left = "shape"
+            right = "East"
+            direction = "to_right"
+            convert = "longitude"
+            [[create]]
+            side = "right"
+            field = "description"
+            from = "Species"
+            otherwise = "Tree {key}"
+            "#,
+        ),
+    ];
+    for (name, text) in files {
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().context("a file without folder")?)?;
+        std::fs::write(file, text)?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_tries_a_config_and_a_layer_of_their_own() -> Result {
+    let folder = tempfile::tempdir()?;
+    let (config, layer) = (folder.path().join("config"), folder.path().join("trees.csv"));
+    write_own_config(&config)?;
+    let csv = "TreeNumber,Species,State,Latitude,Longitude\n\
+        T 1/2,Acer,sound,35.1,-90.1\n\
+        T-2,\"Quercus \"\"alba\"\"\",sick,35.2,-90.2\n\
+        T-3,Ulmus,felled,35.3,-90.3\n\
+        T-4,Tilia,sound,,\n\
+        T-5,Fagus,sound,35.5,-90.5\n\
+        T-5,Fagus,sound,35.5,-90.5\n";
+    std::fs::write(&layer, csv)?;
+    let (config, layer) = (config.display().to_string(), layer.display().to_string());
+    let (table, said) =
+        table(&folder.path().join("table.json"), &["--config", &config, "--gis-data", &layer]).await?;
+    assert_eq!((number(&table, "/records")?, number(&table, "/matters")?), (6, 4), "{said}");
+    assert_eq!(number(&table, "/differences")?, 0, "{said}");
+    assert_eq!(said.matches("4 of 4 edits have arrived.").count(), 2, "{said}");
+    let waiting = table["waiting"].to_string();
+    assert!(waiting.contains("felled") && waiting.contains("T-3"), "an option that Clio lacks: {waiting}");
+    assert!(waiting.contains("T-5"), "two of one key: {waiting}");
+    assert!(table["warnings"].to_string().contains("line 5: the row has no coordinates"), "{table}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_got_wrong_is_told_before_anything_starts() -> Result {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    write_own_config(&folder.path().join("good"))?;
+    write_own_config(&folder.path().join("broken"))?;
+    let route = folder.path().join("broken/routes/tree_matter.toml");
+    let text = std::fs::read_to_string(&route)?.replace("left = \"Species\"", "left = \"Specis\"");
+    std::fs::write(&route, text)?;
+    std::fs::write(path("trees.csv"), "TreeNumber,Species\nT-1,Acer\n")?;
+    std::fs::write(path("birds.csv"), "Bird,Species\nB-1,Corvus\n")?;
+    let (good, broken, trees, birds) = (path("good"), path("broken"), path("trees.csv"), path("birds.csv"));
+    let (absent, nowhere) = (path("absent.csv"), path("no/folder/table.json"));
+    let cases: [(&[&str], &[&str]); 8] = [
+        (&["--litigations", "0"], &["--litigations must be at least 1"]),
+        (&["--litigations", "many"], &["invalid value 'many' for '--litigations"]),
+        (&["--config", &good], &["--gis-data <FILE>"]),
+        (&["--config", &good, "--gis-data", &absent], &["absent.csv", "No such file"]),
+        (&["--config", &good, "--gis-data", &birds], &["birds.csv has no column `TreeNumber`"]),
+        (&["--config", &broken, "--gis-data", &trees], &["tree_matter.toml:", "Specis"]),
+        (&["--config", &absent, "--gis-data", &trees], &["absent.csv/systems", "cannot be read"]),
+        (&["--json", &nowhere], &["--json", "no/folder/table.json cannot be written"]),
+    ];
+    for (arguments, told) in cases {
+        let output = ended(arguments).await?;
+        let (said, complaint) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}{complaint}");
+        assert!(told.iter().all(|part| complaint.contains(part)), "{arguments:?}: {complaint}");
+        assert!(said.is_empty(), "{arguments:?} has begun: {said}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nats_server_that_is_none_is_told() -> Result {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("not-there").display().to_string();
+    let output = ended(&["--once", "--nats-server", &path]).await?;
+    let complaint = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    assert!(complaint.contains(&path), "{complaint}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_stays_up_until_it_is_interrupted_and_then_ends_well() -> Result {
+    let mut child = demo(&["--litigations", "5", "--no-edits"])?.stdout(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+    let mut page = None;
+    let up = async {
+        while let Some(line) = lines.next_line().await? {
+            if let Some(address) = line.strip_prefix("Clio's connection: ") {
+                page = Some(address.to_owned());
+                return anyhow::Ok(());
+            }
+        }
+        anyhow::bail!("it has ended by itself")
+    };
+    tokio::time::timeout(PATIENCE, up).await??;
+    let http = databridge_http::client("test")?;
+    let shown = http.get(page.context("no page")?).send().await?;
+    assert!(shown.status().is_success());
+    let id = i32::try_from(child.id().context("it has ended")?)?;
+    kill(Pid::from_raw(id), Signal::SIGINT)?;
+    let status = tokio::time::timeout(PATIENCE, child.wait()).await.context("it does not end")??;
+    assert!(status.success(), "{status}");
+    Ok(())
+}
