@@ -2,7 +2,7 @@
 //!
 //! `systems/<system>.toml` says what collections a system has and of what types their fields are; the rest of it
 //! belongs to the bridge. `routes/<route>.toml` says how collections of two systems belong together. Secrets and
-//! addresses come from the environment, one flat struct a concern ([`env`]).
+//! addresses come from the environment, one flat struct a concern ([`mod@env`]).
 
 mod check;
 mod convert;
