@@ -87,8 +87,9 @@ impl Outcomes {
         let reread = link.side(side).reread;
         let id = link.side(side).id.clone();
         if reread && let Some(id) = id {
-            engine.links.save(name, &link, Some(found.revision)).await?;
+            // Wanted first: between the two the run must not seem to be at its end.
             engine.want_reread(plan, side, run, [id]);
+            engine.links.save(name, &link, Some(found.revision)).await?;
         } else if link.due {
             engine.links.save(name, &link, Some(found.revision)).await?;
         } else {

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use databridge::follow::{self, Story};
+use databridge_broker::async_nats::datetime::{add_std_duration, now};
+use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
 use databridge_broker::async_nats::jetstream::stream::Stream;
 use databridge_broker::{Envelope, names};
 use databridge_model::{Mode, RunId, SyncRequest, subject};
+use futures::TryStreamExt;
 use indicatif::ProgressBar;
 use sandbox::client::{GisEdit, GisFeature};
 use sandbox::clio::hand::MatterEdit;
@@ -83,6 +86,42 @@ impl Crashes {
         let calls = crashes.town.admin.calls().await?;
         ensure!((calls.clio.writes, calls.gis.writes) == (0, 0), "a dry run wrote");
         Ok(())
+    }
+
+    /// A migrate whose reconciler dies as it asks for the other side's listing, and is told the end of it before
+    /// it knows that it asked.
+    pub async fn of_an_overtaken_listing() -> anyhow::Result<()> {
+        let mut crashes = Self::during(Flow::Migrate).await?;
+        crashes.restart("reconciler", Some("kill:reconciler.before-part")).await?;
+        // Nothing is new: no record asks for the listing once more.
+        let migrate = SyncRequest { mode: Mode::Migrate, ..SyncRequest::default() };
+        let run = crashes.publish(migrate).await?;
+        let jetstream = crashes.town.broker.jetstream();
+        let (requests, ends) = (
+            jetstream.get_stream_no_info(names::SYNC).await?,
+            jetstream.get_stream_no_info(names::RUN).await?,
+        );
+        let processes = crashes.town.processes.as_mut().context("no processes")?;
+        processes.died("reconciler").await?;
+        let paused_until = add_std_duration(now(), PATIENCE).map_err(|error| anyhow::anyhow!(error))?;
+        requests.pause_consumer("reconciler", paused_until).await?;
+        until("both bridges have told the ends of their listings", async || {
+            let subjects = ends.info_with_subjects(format!("run.{run}.listed")).await?;
+            let subjects: Vec<(String, usize)> = subjects.try_collect().await?;
+            Ok(subjects.iter().any(|(_, ends)| *ends == 2))
+        })
+        .await?;
+        processes.start_one("reconciler", None)?;
+        until("the reconciler has read them", async || {
+            let reader: PullConsumer = ends.get_consumer("reconciler").await.map_err(anyhow::Error::msg)?;
+            let read = reader.get_info().await?;
+            Ok(read.num_pending == 0 && (read.num_ack_pending == 0 || read.num_redelivered > 0))
+        })
+        .await?;
+        requests.resume_consumer("reconciler").await?;
+        // A consumer that is resumed does not look at its stream until something comes.
+        crashes.town.sync("clio").await?;
+        crashes.must_be_whole(run).await
     }
 
     /// Breaks the flow off once at each fail point by a SIGKILL of the service, starts it again, and sees that all is
@@ -165,6 +204,10 @@ impl Crashes {
             Flow::ToMatter => self.edited_rows().await?,
             Flow::ToRow => self.edited_matters().await?,
         };
+        self.publish(request).await
+    }
+
+    async fn publish(&self, request: SyncRequest) -> anyhow::Result<RunId> {
         let system = if self.flow == Flow::ToRow { "clio" } else { "gis" };
         let subject = subject::sync_request(&system.parse()?, None);
         Ok(RunId(self.town.broker.publish(subject, &request, &Envelope::default()).await?))

@@ -249,3 +249,26 @@ async fn a_token_request_with_an_unknown_key_is_refused_by_name() {
     let TokenReply::None { reason } = reply else { panic!("{reply:?}") };
     assert!(reason.contains("`refussed`"), "{reason}");
 }
+
+#[tokio::test]
+async fn a_slow_renewal_is_not_overtaken_by_another_replica() {
+    let office = connected_for_an_hour(true, false).await;
+    office.another_replica(KEY).await;
+    let fault = office.clio.fault(&refresh_fault(Action::HoldAfter)).await.unwrap();
+    office.clock.advance(TimeDelta::minutes(61));
+    let calls = office.token_calls().await;
+    let asked = futures::future::join_all((0..16).map(|_| office.token(None)));
+    let slow = async {
+        while office.clio.fault_status(fault).await.unwrap().unwrap().waiting == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // The lease is extended every three seconds; as it was taken it would be over by then.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        office.clock.advance(TimeDelta::seconds(9));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        office.clio.release(fault).await.unwrap();
+    };
+    let (given, ()) = tokio::join!(asked, slow);
+    assert!(given.iter().all(|token| *token == given[0]));
+    assert_eq!(office.token_calls().await, calls + 1);
+}

@@ -24,10 +24,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     for litigations in arguments.litigations {
         println!("\n{litigations} litigations");
         println!(
-            "{:44}{:>10}{:>10}{:>8}{:>8}{:>8}{:>18}{:>7}{:>9}",
+            "{:44}{:>10}{:>12}{:>8}{:>8}{:>8}{:>18}{:>7}{:>9}",
             "", "gis", "clio", "reads", "writes", "calls", "bound", "used", "seconds"
         );
-        println!("{:44}{:>10}{:>10}", "", "r / w", "r / w");
+        println!("{:44}{:>10}{:>12}", "", "r / w", "r / w");
         let steps = Box::pin(costs::day(litigations, print)).await?;
         all_hold &= steps.iter().all(Step::holds);
     }
@@ -43,7 +43,7 @@ fn print(step: &Step) {
         Bound::Calls(calls) => format!("{calls} calls"),
     };
     println!(
-        "{:44}{:>10}{:>10}{reads:>8}{writes:>8}{:>8}{bound:>18}{:>5} %{:>9.1}{}",
+        "{:44}{:>10}{:>12}{reads:>8}{writes:>8}{:>8}{bound:>18}{:>5} %{:>9.1}{}",
         step.name,
         format!("{} / {}", step.calls.gis.reads, step.calls.gis.writes),
         format!("{} / {}", step.calls.clio.reads, step.calls.clio.writes),

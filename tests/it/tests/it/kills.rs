@@ -83,3 +83,8 @@ async fn an_edit_in_clio_survives_every_kill() -> Result {
 async fn a_dry_run_whose_pulls_are_there_before_its_run_is_open_writes_nothing() -> Result {
     Crashes::of_a_dry_run().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_listing_that_comes_before_its_request_is_known_is_not_lost() -> Result {
+    Crashes::of_an_overtaken_listing().await
+}
