@@ -87,6 +87,31 @@ impl<S: OutsideSystem> Handler for Pulls<S> {
             Err(Trouble::Again(error)) => Verdict::Retry(error),
         }
     }
+
+    /// A dead request has its listings ended too, as broken off, so that no run waits for them.
+    async fn buried(&self, job: &Job, error: &str) {
+        let Ok(request) = job.read::<SyncRequest>("a sync request") else { return };
+        let Ok(collections) = self.collections_of(job.subject()) else { return };
+        for collection in collections {
+            let part = Part {
+                pulls: self,
+                request: &request,
+                sequence: job.sequence(),
+                run: request.within.unwrap_or(RunId(job.sequence())),
+                collection,
+            };
+            let failure = Failure { class: FailureClass::Unknown, message: error.to_owned(), field: None };
+            if let Err(Trouble::Never(why) | Trouble::Again(why)) =
+                part.tell_listed(&Tally::default(), Some(failure)).await
+            {
+                tracing::error!(
+                    why,
+                    subject = job.subject(),
+                    "The end of a dead request's listing could not be told."
+                );
+            }
+        }
+    }
 }
 
 /// Why a request is not answered.
@@ -127,7 +152,6 @@ struct Tally {
 
 impl<S: OutsideSystem> Part<'_, S> {
     async fn answer(&self) -> Result<(), Trouble> {
-        let whole = self.request.mode != Mode::Incremental && self.request.max_records.is_none();
         let moves_a_cursor =
             self.request.since.is_none() && self.request.ids.is_empty() && !self.request.dry_run;
         let mut tally = Tally::default();
@@ -138,7 +162,12 @@ impl<S: OutsideSystem> Part<'_, S> {
         } else {
             self.without_cursor(&mut tally).await?
         };
-        let error = listed.err();
+        self.tell_listed(&tally, listed.err().map(|error| failure_of(&error))).await
+    }
+
+    /// Tells the end of this part: all of it is pulled, or it broke off.
+    async fn tell_listed(&self, tally: &Tally, error: Option<Failure>) -> Result<(), Trouble> {
+        let whole = self.request.mode != Mode::Incremental && self.request.max_records.is_none();
         let event = Listed {
             system: self.pulls.system.name().clone(),
             collection: self.collection.clone(),
@@ -147,7 +176,7 @@ impl<S: OutsideSystem> Part<'_, S> {
             whole: whole && error.is_none() && self.request.ids.is_empty(),
             records: tally.records,
             pull_last: tally.pull_last,
-            error: error.map(|error| failure_of(&error)),
+            error,
         };
         fail::fail_point!("pull.before-listed");
         let envelope = Envelope::of_run(Some(self.run))
