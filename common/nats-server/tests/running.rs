@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail a test")]
 
 use std::fs::Permissions;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -212,7 +212,8 @@ async fn a_process_that_starts_a_server_and_waits_to_be_killed() {
     let unfinished = Path::new(&store).join("port.new");
     fs::write(&unfinished, server.port().to_string()).unwrap();
     fs::rename(unfinished, Path::new(&store).join("port")).unwrap();
-    thread::sleep(Duration::from_mins(2));
+    // Nothing is ever said here: it ends when the next test's process, which holds the other end, has gone.
+    io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
 #[tokio::test]
@@ -221,6 +222,7 @@ async fn a_server_dies_with_the_process_that_started_it_and_frees_its_store() {
     let mut process = Command::new(env::current_exe().unwrap())
         .args(["--exact", "a_process_that_starts_a_server_and_waits_to_be_killed"])
         .env("STORE_OF_A_KILLED_PROCESS", folder.path())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();

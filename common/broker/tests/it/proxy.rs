@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -71,10 +72,11 @@ async fn carry(
                 if found.as_ref().is_none_or(|(_, loses)| *loses == Loses::TheAnswer) {
                     server.write_all(&said[..read]).await.unwrap();
                 }
-                if found.is_some() {
+                if let Some((_, loses)) = found {
                     broke.store(true, Ordering::SeqCst);
-                    // Time for the server to do what was said.
-                    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                    if loses == Loses::TheAnswer {
+                        swallow_an_answer(&mut server).await;
+                    }
                     return;
                 }
             }
@@ -85,5 +87,14 @@ async fn carry(
                 }
             }
         }
+    }
+}
+
+/// Waits until the server has answered, and so has done what was said.
+async fn swallow_an_answer(server: &mut TcpStream) {
+    let mut answered = Vec::new();
+    while !answered.windows(4).any(|part| part == b"MSG ") {
+        let read = tokio::time::timeout(Duration::from_secs(10), server.read_buf(&mut answered)).await;
+        assert!(read.unwrap().unwrap() > 0, "the server left without an answer");
     }
 }

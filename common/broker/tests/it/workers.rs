@@ -5,8 +5,12 @@ use std::time::{Duration, Instant};
 use databridge_broker::{Broker, Handler, Inbox, Job, Verdict, Worker, consumers};
 use databridge_model::DeadLetter;
 use databridge_runtime::CancellationToken;
+use tokio::sync::{Semaphore, watch};
 
 use crate::office::{Office, connect};
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a test's handler does at each try of a message, by its body; from then on it is done.
 type Script = HashMap<String, Vec<Deed>>;
@@ -16,11 +20,13 @@ enum Deed {
     Says(Verdict),
     Panics,
     Takes(Duration),
+    WaitsFor(Arc<Semaphore>),
 }
 
-/// Follows a script and notes each try.
+/// Follows a script and notes each try, as it begins and as it ends.
 struct Scripted {
     script: Mutex<Script>,
+    begun: watch::Sender<usize>,
     tries: Mutex<Vec<String>>,
     buried: Mutex<Vec<String>>,
 }
@@ -28,15 +34,26 @@ struct Scripted {
 impl Scripted {
     fn new(script: &[(&str, &[Deed])]) -> Arc<Self> {
         let script = script.iter().map(|(body, deeds)| ((*body).to_owned(), deeds.to_vec())).collect();
-        Arc::new(Self { script: Mutex::new(script), tries: Mutex::default(), buried: Mutex::default() })
+        Arc::new(Self {
+            script: Mutex::new(script),
+            begun: watch::Sender::default(),
+            tries: Mutex::default(),
+            buried: Mutex::default(),
+        })
     }
 
     fn tries(&self) -> Vec<String> {
         self.tries.lock().unwrap().clone()
     }
 
+    async fn wait_for_begun(&self, tries: usize) {
+        let mut begun = self.begun.subscribe();
+        let enough = tokio::time::timeout(PATIENCE, begun.wait_for(|begun| *begun >= tries)).await;
+        enough.unwrap_or_else(|_| panic!("{tries} tries do not begin")).unwrap();
+    }
+
     async fn wait_for(&self, tries: usize) -> Vec<String> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while self.tries().len() < tries {
             assert!(Instant::now() < deadline, "{tries} tries do not come: {:?}", self.tries());
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -61,14 +78,17 @@ impl Handler for Scripted {
             let deeds = script.entry(body.clone()).or_default();
             if deeds.is_empty() { Deed::Says(Verdict::Done) } else { deeds.remove(0) }
         };
-        if let Deed::Takes(time) = deed {
-            tokio::time::sleep(time).await;
+        self.begun.send_modify(|begun| *begun += 1);
+        match &deed {
+            Deed::Takes(time) => tokio::time::sleep(*time).await,
+            Deed::WaitsFor(leave) => leave.acquire().await.unwrap().forget(),
+            Deed::Says(_) | Deed::Panics => {}
         }
         self.tries.lock().unwrap().push(body);
         match deed {
             Deed::Says(verdict) => verdict,
             Deed::Panics => panic!("the handler panics, as the test wants"),
-            Deed::Takes(_) => Verdict::Done,
+            Deed::Takes(_) | Deed::WaitsFor(_) => Verdict::Done,
         }
     }
 
@@ -103,7 +123,7 @@ async fn working(broker: &Broker, handler: Arc<Scripted>) -> tokio_util::sync::D
 /// Waits until everything published is answered for good.
 async fn settled(broker: &Broker, sequence: u64) {
     let inbox = inbox(broker).await;
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while inbox.settled_up_to().await.unwrap() < sequence {
         assert!(Instant::now() < deadline, "{sequence} is never settled");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -127,13 +147,13 @@ fn of_lane(tries: &[String], lane: char) -> Vec<&str> {
 #[tokio::test]
 async fn one_lane_keeps_its_order_and_lanes_do_not_wait_for_each_other() {
     let office = Office::open().await;
-    let slow = Deed::Takes(Duration::from_millis(800));
-    let handler = Scripted::new(&[("a1", &[slow])]);
+    let leave = Arc::new(Semaphore::new(0));
+    let handler = Scripted::new(&[("a1", &[Deed::WaitsFor(Arc::clone(&leave))])]);
     publish(&office.broker, &["a1", "a2", "b1", "a3", "b2"]).await;
     let _working = working(&office.broker, Arc::clone(&handler)).await;
-    let tries = handler.wait_for(5).await;
-    assert_eq!(of_lane(&tries, 'a'), ["a1", "a2", "a3"]);
-    assert_eq!(tries[..2], ["b1", "b2"], "the slow lane held nobody up");
+    assert_eq!(handler.wait_for(2).await, ["b1", "b2"], "the slow lane holds nobody up");
+    leave.add_permits(1);
+    assert_eq!(of_lane(&handler.wait_for(5).await, 'a'), ["a1", "a2", "a3"]);
 }
 
 #[tokio::test]
@@ -231,7 +251,7 @@ async fn an_acknowledgement_that_the_broker_did_not_confirm_brings_the_message_a
     office.nats.kill9().unwrap();
     jobs[0].done().await;
     office.nats.restart().await.unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     let again = loop {
         let jobs = inbox.take(1, Duration::from_secs(2), Duration::ZERO).await;
         match jobs.into_iter().next() {
@@ -268,7 +288,7 @@ async fn a_worker_that_is_told_to_stop_finishes_what_it_has() {
     let stop = CancellationToken::new();
     let inbox = inbox(&office.broker).await;
     let running = tokio::spawn(Worker::new(inbox.clone(), Arc::clone(&handler)).run(stop.clone()));
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    handler.wait_for_begun(1).await;
     stop.cancel();
     running.await.unwrap();
     assert_eq!(handler.tries(), ["a1"]);

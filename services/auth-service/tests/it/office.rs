@@ -1,6 +1,6 @@
 //! One office: a broker, a Clio, and an auth-service or two, with one clock for all of the service.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth_service::{AuthError, LinkReply, Settings, Status, StatusReply, subjects};
 use databridge_broker::Broker;
@@ -15,13 +15,16 @@ use sandbox::{Admin, ClioOptions, Sandbox, SandboxOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::browser::{Browser, Page};
 
 pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Office {
     pub(crate) nats: NatsServer,
@@ -58,13 +61,12 @@ impl Office {
     }
 
     async fn until_it_answers(&self) {
-        for _ in 0..100 {
-            if self.broker.client().request(subjects::STATUS, "".into()).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("the auth-service does not answer");
+        until("the auth-service answers", async || self.answers().await).await;
+    }
+
+    async fn answers(&self) -> bool {
+        let request = async_nats::Request::new().timeout(Some(Duration::from_secs(2)));
+        self.broker.client().send_request(subjects::STATUS, request).await.is_ok()
     }
 
     /// Runs another auth-service over the same bucket.
@@ -82,6 +84,24 @@ impl Office {
     pub(crate) async fn stop(&mut self) {
         self.stop.cancel();
         (&mut self.service).await.unwrap().unwrap();
+    }
+
+    /// Orders the stop, and waits until neither the page nor a request is answered any more.
+    pub(crate) async fn begin_to_stop(&self) {
+        self.stop.cancel();
+        let page = (self.base.host_str().unwrap(), self.base.port().unwrap());
+        until("the page is closed", async || TcpStream::connect(page).await.is_err()).await;
+        until("no request is answered", async || !self.answers().await).await;
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.service.is_finished()
+    }
+
+    /// Waits until a request is held at a fault.
+    pub(crate) async fn until_held(&self, fault: u64) {
+        let is_held = async || self.clio.fault_status(fault).await.unwrap().unwrap().waiting > 0;
+        until("a request is held", is_held).await;
     }
 
     pub(crate) fn url(&self, path: &str) -> Url {
@@ -183,6 +203,15 @@ impl Office {
     pub(crate) async fn token_calls(&self) -> u64 {
         let calls = self.clio.calls().await.unwrap().clio.by_path;
         calls.iter().filter(|(call, _)| call.contains("oauth/token")).map(|(_, times)| times).sum()
+    }
+}
+
+/// Waits until it is so, looking again every few milliseconds.
+pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "it did not come about that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -6,7 +6,7 @@ use sandbox::clio::hand::ClioSettings;
 use sandbox::faults::{Action, Fault};
 
 use crate::browser::{Browser, Page};
-use crate::office::{Office, fingerprint};
+use crate::office::{Office, fingerprint, until};
 
 /// What a person reads on a page, without the time of day at which the test runs.
 fn text_of(page: &Page) -> String {
@@ -169,14 +169,8 @@ async fn health_tells_the_truth_about_the_broker() {
     assert_eq!((page.status.as_u16(), page.heading()), (503, "The message broker does not answer"));
 
     office.nats.restart().await.unwrap();
-    for _ in 0..100 {
-        if browser.get(&office.url("health")).await.status == 200 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    let health = browser.get(&office.url("health")).await;
-    assert_eq!(health.status, 200, "{}", health.body);
+    let is_healthy = async || Browser::new().get(&office.url("health")).await.status == 200;
+    until("the service is healthy again", is_healthy).await;
     office.token(None).await;
 }
 

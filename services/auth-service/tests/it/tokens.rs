@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use databridge_broker::names;
 use databridge_model::TokenReply;
+use futures::StreamExt as _;
 use sandbox::calls::System;
 use sandbox::clio::hand::ClioSettings;
 use sandbox::faults::{Action, Fault};
 
 use crate::browser::Browser;
-use crate::office::{KEY, Office, fingerprint};
+use crate::office::{KEY, Office, fingerprint, until};
 
 const HOUR: u32 = 3600;
 
@@ -190,9 +192,7 @@ async fn a_consent_during_a_renewal_wins() {
     office.clock.advance(TimeDelta::minutes(61));
     let renewal = office.token(None);
     let consent = async {
-        while office.clio.fault_status(fault).await.unwrap().unwrap().waiting == 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        office.until_held(fault).await;
         office.sign_in("Ben Ortiz").await;
         let page = office.consent(&mut Browser::new(), &office.link().await).await;
         assert_eq!(page.status, 200, "{}", page.body);
@@ -211,17 +211,11 @@ async fn a_stop_in_the_middle_of_a_renewal_lets_it_end_and_stores_it() {
     office.clock.advance(TimeDelta::minutes(61));
     let broker = office.broker.clone();
     let asked = tokio::spawn(async move { broker.client().request("auth.token.clio", "".into()).await });
-    while office.clio.fault_status(fault).await.unwrap().unwrap().waiting == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let clio = office.clio.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        clio.release(fault).await.unwrap();
-    });
+    office.until_held(fault).await;
+    office.begin_to_stop().await;
+    assert!(!office.has_ended(), "the service ends after the renewal");
+    office.clio.release(fault).await.unwrap();
     office.stop().await;
-    let fault = office.clio.fault_status(fault).await.unwrap();
-    assert!(fault.is_none_or(|fault| fault.released), "the service ends after the renewal");
     let reply: TokenReply = serde_json::from_slice(&asked.await.unwrap().unwrap().payload).unwrap();
     assert!(matches!(reply, TokenReply::Token { .. }), "{reply:?}");
 
@@ -259,16 +253,28 @@ async fn a_slow_renewal_is_not_overtaken_by_another_replica() {
     let calls = office.token_calls().await;
     let asked = futures::future::join_all((0..16).map(|_| office.token(None)));
     let slow = async {
-        while office.clio.fault_status(fault).await.unwrap().unwrap().waiting == 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        office.until_held(fault).await;
+        let taken = lease_ends(&office).await;
+        until("the lease is extended", async || lease_ends(&office).await > taken).await;
+        office.clock.advance(taken - office.clock.now() + TimeDelta::milliseconds(1));
+        // As it was taken the lease is over now; the other replica must see that it is not.
+        let mut looks = office.broker.client().subscribe(LOOKS_AT_THE_LEASE).await.unwrap();
+        for _ in 0..2 {
+            tokio::time::timeout(Duration::from_secs(20), looks.next()).await.unwrap().unwrap();
         }
-        // The lease is extended every three seconds; as it was taken it would be over by then.
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        office.clock.advance(TimeDelta::seconds(9));
-        tokio::time::sleep(Duration::from_secs(1)).await;
         office.clio.release(fault).await.unwrap();
     };
     let (given, ()) = tokio::join!(asked, slow);
     assert!(given.iter().all(|token| *token == given[0]));
     assert_eq!(office.token_calls().await, calls + 1);
+}
+
+/// What a replica asks of the broker before it takes the lease.
+const LOOKS_AT_THE_LEASE: &str = "$JS.API.DIRECT.GET.KV_tokens.$KV.tokens.lease.clio";
+
+/// Until when the right to renew the token is held, as it is stored.
+async fn lease_ends(office: &Office) -> DateTime<Utc> {
+    let tokens = office.broker.bucket::<serde_json::Value>(names::TOKENS).await.unwrap();
+    let lease = tokens.get("lease.clio").await.unwrap().unwrap().value;
+    lease["until"].as_str().unwrap().parse().unwrap()
 }
