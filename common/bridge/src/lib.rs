@@ -1,16 +1,20 @@
 //! What every bridge does alike: answering sync requests with pages, and push requests with one effect each.
 //!
-//! A bridge implements [`OutsideSystem`]; [`Pulls`] and [`Pushes`] run it. They hold the promises (a page and its
+//! A bridge implements [`OutsideSystem`] and is run by [`serve()`]: by [`Pulls`] and [`Pushes`]. They hold the promises (a page and its
 //! cursor are one, an effect is done once and looked up after any doubt), the system holds the facts.
 
+mod collections;
 mod intent;
 mod pulls;
 mod pushes;
+mod serve;
 mod system;
 
+pub use collections::unknown_collection;
 pub use intent::{Applied, Intent};
 pub use pulls::Pulls;
 pub use pushes::{Pushes, PushesError};
+pub use serve::{ServeError, serve};
 pub use system::{
     Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine, effect_of_error,
 };

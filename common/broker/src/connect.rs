@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::{ConnectOptions, Event, jetstream};
 use chrono::DateTime;
-use databridge_config::env::NatsEnv;
+use databridge_config::env::{self, EnvError, NatsEnv};
 use databridge_model::ReadAfter;
 use databridge_runtime::Clock;
 use tokio::sync::watch;
@@ -19,6 +19,9 @@ pub const OLDEST_SERVER: (u32, u32, u32) = (2, 14, 6);
 /// No connection that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
+    /// The settings cannot be read.
+    #[error(transparent)]
+    Env(#[from] EnvError),
     /// The server cannot be reached or refuses us.
     #[error("NATS at {url} (NATS_URL) cannot be used: {source}")]
     Refused {
@@ -52,7 +55,15 @@ pub struct Broker {
     pub(crate) replicas: usize,
 }
 
+/// How long a service waits at its start for the server to answer.
+const PATIENCE_AT_START: Duration = Duration::from_secs(30);
+
 impl Broker {
+    /// Connects a service at its start, by the settings of the environment ([`NatsEnv`]).
+    pub async fn from_environment(service: &str, clock: Clock) -> Result<Self, ConnectError> {
+        Self::connect(&env::read()?, service, clock, PATIENCE_AT_START).await
+    }
+
     /// Connects, and goes on trying until the server answers or `patience` has passed.
     pub async fn connect(
         settings: &NatsEnv,

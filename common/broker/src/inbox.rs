@@ -43,11 +43,6 @@ impl Inbox {
         &self.broker
     }
 
-    /// The stream that the consumer is of.
-    pub fn stream(&self) -> &'static str {
-        self.plan.stream
-    }
-
     /// Up to `most` messages. Waits up to `patience` for the first, then `linger` for others to come with it.
     ///
     /// While the broker is away it gives nothing, and waits a second so that the caller's loop does not spin.
@@ -112,24 +107,19 @@ pub struct Job {
     stream: &'static str,
     message: jetstream::Message,
     sequence: u64,
-    delivered: i64,
     losses: u64,
-    taken: std::time::Instant,
     answered: Arc<AtomicBool>,
 }
 
 impl Job {
     fn new(broker: &Broker, stream: &'static str, message: jetstream::Message) -> Self {
-        let (sequence, delivered) =
-            message.info().map_or((0, 1), |info| (info.stream_sequence, info.delivered));
+        let sequence = message.info().map_or(0, |info| info.stream_sequence);
         Self {
             losses: broker.losses(),
             broker: broker.clone(),
             stream,
             message,
             sequence,
-            delivered,
-            taken: std::time::Instant::now(),
             answered: Arc::default(),
         }
     }
@@ -149,11 +139,6 @@ impl Job {
         self.sequence
     }
 
-    /// How often it was delivered. 1 proves nothing: after a crash of the broker counting starts anew.
-    pub fn delivered(&self) -> i64 {
-        self.delivered
-    }
-
     /// Reads the body.
     pub fn read<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, BodyError> {
         decode(what, &self.message.payload)
@@ -162,11 +147,6 @@ impl Job {
     /// Whether the broker may have given the message to another by now: then no effect may be begun.
     pub fn is_stale(&self) -> bool {
         self.losses != self.broker.losses()
-    }
-
-    /// How long ago it was taken.
-    pub fn age(&self) -> Duration {
-        self.taken.elapsed()
     }
 
     /// Tells the broker that it is still worked on. Says nothing of a message that was answered: to one given back it

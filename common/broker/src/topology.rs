@@ -38,7 +38,7 @@ pub mod names {
     /// Bucket: what bootstrap found.
     pub const FOUND: &str = "found";
     /// All buckets.
-    pub const BUCKETS: [&str; 7] = [LINKS, INTENTS, APPLIED, WAITING, RUNS, TOKENS, FOUND];
+    pub(super) const BUCKETS: [&str; 7] = [LINKS, INTENTS, APPLIED, WAITING, RUNS, TOKENS, FOUND];
 }
 
 /// The streams or buckets cannot be made.

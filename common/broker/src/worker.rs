@@ -56,7 +56,8 @@ pub struct Worker<H> {
     most: usize,
     side_by_side: usize,
     linger: Duration,
-    attempts: Attempts,
+    /// The failed attempts at each message, by its sequence.
+    attempts: Mutex<HashMap<u64, Vec<DeadAttempt>>>,
     held: Mutex<HashMap<String, Held>>,
 }
 
@@ -70,8 +71,6 @@ struct Held {
 /// A message that was given back and does not come again for so long has gone to another worker.
 const GONE_ELSEWHERE: Duration = Duration::from_secs(5);
 
-type Attempts = Arc<Mutex<HashMap<u64, Vec<DeadAttempt>>>>;
-
 /// A message whose handler fails so often is dead.
 const MOST_ATTEMPTS: usize = 20;
 
@@ -84,7 +83,7 @@ impl<H: Handler> Worker<H> {
             most: 256,
             side_by_side: 16,
             linger: Duration::from_millis(2),
-            attempts: Arc::default(),
+            attempts: Mutex::default(),
             held: Mutex::default(),
         }
     }

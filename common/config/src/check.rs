@@ -47,7 +47,7 @@ impl Finding {
 }
 
 /// Everything wrong with a system file in itself.
-pub fn check_system(file: &Path, text: &str, system: &SystemFile) -> Vec<Finding> {
+pub(crate) fn check_system(file: &Path, text: &str, system: &SystemFile) -> Vec<Finding> {
     let keyless =
         system.collections.iter().filter(|(_, collection)| collection.field(&collection.key).is_none());
     keyless
@@ -64,7 +64,7 @@ pub fn check_system(file: &Path, text: &str, system: &SystemFile) -> Vec<Finding
 }
 
 /// Everything wrong with a route, given the systems.
-pub fn check(
+pub(crate) fn check_route(
     file: &Path,
     text: &str,
     route: &Route,

@@ -119,16 +119,25 @@ pub fn read_from<T: DeserializeOwned>(
     let variables: Vec<_> = variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
     envy::from_iter(variables.clone()).map_err(|error| match error {
         envy::Error::MissingValue(field) => EnvError::Missing(field.to_uppercase()),
-        // envy's text shows the value and not the variable, so the variable is found by leaving each out in turn.
-        envy::Error::Custom(_) => {
+        // envy's text shows the value and rarely the variable, so that is found by leaving each out in turn.
+        envy::Error::Custom(text) => {
             let guilty = variables.iter().find(|(name, _)| {
                 let others = variables.iter().filter(|(other, _)| other != name).cloned();
                 !matches!(envy::from_iter::<_, T>(others), Err(envy::Error::Custom(_)))
             });
             let name = guilty.map_or_else(|| "a variable".to_owned(), |(name, _)| name.clone());
-            EnvError::Unreadable(name, "an address such as https://host/path is expected")
+            EnvError::Unreadable(name, expected_by(&text))
         }
     })
+}
+
+/// What a variable should hold, by envy's complaint: it reads numbers itself, and addresses are all else we read.
+fn expected_by(complaint: &str) -> &'static str {
+    if complaint.contains(" while parsing value ") {
+        "a whole number is expected"
+    } else {
+        "an address such as https://host/path is expected"
+    }
 }
 
 #[cfg(test)]
@@ -151,6 +160,14 @@ mod tests {
             read_from::<GisEnv>(vars(&[("GIS_SERVICE_URL", "hunter2"), ("HOME", "/root")])).unwrap_err();
         assert!(error.to_string().starts_with("GIS_SERVICE_URL cannot be read"), "{error}");
         assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_named_and_a_number_is_asked_for() {
+        for name in ["NATS_REPLICAS", "NATS_ACK_WAIT_SECONDS"] {
+            let error = read_from::<NatsEnv>(vars(&[(name, "hunter2")])).unwrap_err().to_string();
+            assert_eq!(error, format!("{name} cannot be read: a whole number is expected"));
+        }
     }
 
     #[test]

@@ -7,11 +7,16 @@ use std::path::{Path, PathBuf};
 use databridge_model::{Name, SystemName};
 use serde::de::DeserializeOwned;
 
-use crate::{Collection, Finding, Route, SideRef, SystemFile, check, check_system};
+use crate::check::{check_route, check_system};
+use crate::env::{self, ConfigEnv, EnvError};
+use crate::{Collection, Finding, Route, SideRef, SystemFile};
 
 /// The config folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// The setting that names it cannot be read.
+    #[error(transparent)]
+    Env(#[from] EnvError),
     /// A file or folder cannot be read.
     #[error("{path}: cannot be read: {source}. DATABRIDGE_CONFIG names the folder (default: config).", path = path.display())]
     Unreadable {
@@ -45,6 +50,11 @@ pub struct ConfigFolder {
 }
 
 impl ConfigFolder {
+    /// Reads the folder that `DATABRIDGE_CONFIG` names.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        Self::read(&env::read::<ConfigEnv>()?.databridge_config)
+    }
+
     /// Reads `systems/*.toml` and `routes/*.toml` and checks that they fit together.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let mut findings = Vec::new();
@@ -63,7 +73,7 @@ impl ConfigFolder {
         for (file, text) in toml_files(&path.join("routes"))? {
             match parse::<Route>(&file, &text) {
                 Ok(route) if named_after(&file, &route.route) => {
-                    findings.extend(check(&file, &text, &route, &systems));
+                    findings.extend(check_route(&file, &text, &route, &systems));
                     routes.insert(route.route.clone(), route);
                 }
                 Ok(route) => findings.push(Finding::misnamed(&file, &text, "route", &route.route)),

@@ -11,7 +11,7 @@ mod folder;
 mod route;
 mod system;
 
-pub use check::{Finding, check, check_system};
+pub use check::Finding;
 pub use convert::Converter;
 pub use folder::{ConfigError, ConfigFolder};
 pub use route::{

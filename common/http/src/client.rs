@@ -11,7 +11,7 @@ pub struct ClientError(#[from] reqwest::Error);
 static TLS: Once = Once::new();
 
 /// Chooses the process's TLS implementation, once.
-pub fn install_tls() {
+fn install_tls() {
     TLS.call_once(|| {
         if rustls::crypto::ring::default_provider().install_default().is_err() {
             tracing::debug!("A TLS provider is installed already.");

@@ -85,11 +85,7 @@ impl Gate {
             }
             state.closed_until = None;
         }
-        if state.resets_at.is_some_and(|at| now >= at) {
-            // The window is over; the next answer tells how the new one stands.
-            state.left = Some(state.limit.saturating_sub(state.under_way));
-            state.resets_at = None;
-        }
+        state.enter_new_window(now);
         match state.left {
             None if state.under_way > 0 => return Err(Duration::from_secs(1)),
             Some(0) => {
@@ -105,14 +101,12 @@ impl Gate {
     /// How many calls may start now.
     pub fn free(&self) -> u32 {
         let now = self.shared.clock.now();
-        let state = self.state();
+        let mut state = self.state();
         if state.closed_until.is_some_and(|until| now < until) {
-            0
-        } else if state.resets_at.is_some_and(|at| now >= at) {
-            state.limit
-        } else {
-            state.left.unwrap_or_else(|| u32::from(state.under_way == 0))
+            return 0;
         }
+        state.enter_new_window(now);
+        state.left.unwrap_or_else(|| u32::from(state.under_way == 0))
     }
 
     /// How long until a call may start; zero if one may start now.
@@ -148,6 +142,15 @@ impl Gate {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Once the window is over its limit counts anew; the next answer tells how the new one stands.
+    fn enter_new_window(&mut self, now: DateTime<Utc>) {
+        if self.resets_at.take_if(|at| now >= *at).is_some() {
+            self.left = Some(self.limit.saturating_sub(self.under_way));
+        }
     }
 }
 
@@ -202,6 +205,20 @@ mod tests {
         gate.report(report(&clock, 3, 30));
         assert_eq!(gate.free(), 1, "two of the three that remain may be taken by the calls under way");
         drop(passes);
+    }
+
+    #[test]
+    fn in_a_new_window_as_many_are_free_as_pass() {
+        let clock = Clock::system();
+        let gate = Gate::new(clock.clone());
+        gate.report(report(&clock, 50, 30));
+        let mut passes: Vec<_> = (0..3).map(|_| gate.try_pass().unwrap()).collect();
+        clock.advance(TimeDelta::seconds(32));
+        let free = gate.free();
+        while let Ok(pass) = gate.try_pass() {
+            passes.push(pass);
+        }
+        assert_eq!(passes.len(), 3 + usize::try_from(free).unwrap());
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl KeyToken {
     }
 
     /// The token of a record that has no key.
-    pub fn of_id(id: &str) -> Self {
+    fn of_id(id: &str) -> Self {
         let encoded = encode(id);
         if encoded.len() + 2 > LONGEST_TOKEN {
             Self(format!("=ih{}", hex::encode(Sha256::digest(id.as_bytes()))))

@@ -12,11 +12,10 @@ pub mod subject;
 mod value;
 
 pub use key::{Key, KeyToken};
-pub use message::{BodyError, RunId};
 pub use message::{
-    Conflict, DeadAttempt, DeadLetter, Failure, FailureClass, Listed, Mode, Op, Outcome, OutcomeResult,
-    Parked, PullResult, PushRequest, ReadAfter, RunEvent, RunSummary, SyncRequest, Target, TokenReply,
-    TokenRequest, WouldPush, decode,
+    BodyError, Conflict, DeadAttempt, DeadLetter, Failure, FailureClass, Listed, Mode, Op, Outcome,
+    OutcomeResult, Parked, PullResult, PushRequest, ReadAfter, RunEvent, RunId, RunSummary, SyncRequest,
+    Target, TokenReply, TokenRequest, WouldPush, decode, token_fingerprint,
 };
 pub use name::{CollectionName, Name, NameError, SystemName};
 pub use push_id::PushId;

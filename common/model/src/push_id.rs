@@ -19,15 +19,18 @@ pub struct PushId {
     pub counter: u64,
 }
 
+/// What stands in the place of the link for a person's push.
+const PERSON: &str = "person";
+
 impl PushId {
     /// The id of a push that a person published at this sequence.
     pub fn of_person(sequence: u64) -> Self {
-        Self { link: "person".to_owned(), counter: sequence }
+        Self { link: PERSON.to_owned(), counter: sequence }
     }
 
     /// Whether a person published it.
     pub fn is_of_person(&self) -> bool {
-        self.link == "person"
+        self.link == PERSON
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod clock;
 mod failpoint;
+mod service;
 mod shutdown;
 mod telemetry;
 
 pub use clock::Clock;
 pub use failpoint::arm_from_environment as arm_failpoints_from_environment;
-pub use shutdown::until_asked_to_stop;
+pub use service::begin_service;
+pub use shutdown::{SignalError, until_asked_to_stop};
 pub use telemetry::{LogFormat, init as init_telemetry};
 pub use tokio_util::sync::CancellationToken;
 

@@ -3,8 +3,13 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// The process cannot be asked to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("signals cannot be received: {0}")]
+pub struct SignalError(#[from] std::io::Error);
+
 /// A token that is cancelled by the first SIGTERM or SIGINT. The second ends the process at once, with status 1.
-pub fn until_asked_to_stop() -> std::io::Result<CancellationToken> {
+pub fn until_asked_to_stop() -> Result<CancellationToken, SignalError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let token = CancellationToken::new();

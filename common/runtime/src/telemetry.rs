@@ -7,12 +7,10 @@ use tracing_subscriber::EnvFilter;
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people on a terminal, else JSON.
+    /// For people on a terminal, else one JSON object a line.
     Auto,
     /// For people.
     Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Sends logs to standard error. `RUST_LOG` chooses them; the default is `default_filter`.
@@ -24,7 +22,6 @@ pub fn init(format: LogFormat, default_filter: &str) {
     let text = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Text => true,
-        LogFormat::Json => false,
     };
     let set = if text { builder.try_init() } else { builder.json().flatten_event(true).try_init() };
     if let Err(error) = set {

@@ -24,7 +24,7 @@ mod sealed;
 mod sealing_key;
 
 pub use key_ring::KeyRing;
-pub use master_key::{KEY_VARIABLE, KeyError, MasterKey};
+pub use master_key::{KeyError, MasterKey};
 pub use sealed::{KeyId, Sealed, SealedFormatError};
 pub use sealing_key::{OpenError, SealError, SealingKey};
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};

@@ -15,9 +15,6 @@ use sha2::{Digest as _, Sha256};
 use crate::sealed::KeyId;
 use crate::sealing_key::SealingKey;
 
-/// The environment variable that holds the master key.
-pub const KEY_VARIABLE: &str = "DATABRIDGE_KEY";
-
 /// Length of the master key and of every derived key, in bytes.
 pub(crate) const KEY_BYTES: usize = 32;
 

@@ -1,10 +1,10 @@
 //! What is known of the consent: whose it is, how long its token lasts, how the last renewal went.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use databridge_model::token_fingerprint;
 use databridge_seal::Sealed;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 /// Tokens are renewed this long before they end, or a tenth of their lifetime before, whichever is shorter.
 const RENEWAL_MARGIN: TimeDelta = TimeDelta::minutes(15);
@@ -89,10 +89,9 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// Whether these are the tokens that a caller names by the first 8 hex digits of the access token's sha256.
+    /// Whether these are the tokens that a caller names by the access token's [`token_fingerprint`].
     pub(crate) fn are_named_by(&self, fingerprint: &str) -> bool {
-        let digest = hex::encode(Sha256::digest(self.access_token.expose_secret()));
-        !fingerprint.is_empty() && digest.get(..8) == Some(fingerprint)
+        token_fingerprint(self.access_token.expose_secret()) == fingerprint
     }
 
     /// Whether both would be renewed with the same refresh token.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 /// Where the consent comes back to, at any host.
-const CALLBACK_PATH: &str = "/callback";
+pub(crate) const CALLBACK_PATH: &str = "/callback";
 
 /// The settings cannot be used. No variant shows a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,13 @@
 //! Gives out the access token, and renews it before it ends: once, however many ask, over all replicas.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use databridge_broker::BucketError;
 use databridge_runtime::{Clock, jittered};
 use secrecy::SecretString;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::clio::{Clio, ClioError, Granted};
@@ -55,11 +57,11 @@ impl From<BucketError> for NoToken {
 
 /// Keeps the token fresh.
 pub(crate) struct TokenKeeper {
-    vault: std::sync::Arc<Vault>,
-    clio: std::sync::Arc<Clio>,
+    vault: Arc<Vault>,
+    clio: Arc<Clio>,
     leases: Leases,
     clock: Clock,
-    renewing: tokio::sync::Mutex<()>,
+    renewing: Mutex<()>,
 }
 
 /// A connection with its tokens opened.
@@ -88,16 +90,11 @@ impl Opened {
 }
 
 impl TokenKeeper {
-    pub(crate) fn new(
-        vault: std::sync::Arc<Vault>,
-        clio: std::sync::Arc<Clio>,
-        leases: Leases,
-        clock: Clock,
-    ) -> Self {
-        Self { vault, clio, leases, clock, renewing: tokio::sync::Mutex::new(()) }
+    pub(crate) fn new(vault: Arc<Vault>, clio: Arc<Clio>, leases: Leases, clock: Clock) -> Self {
+        Self { vault, clio, leases, clock, renewing: Mutex::new(()) }
     }
 
-    /// The access token. `refused` names one that Clio has refused, by the first 8 hex digits of its sha256.
+    /// The access token. `refused` names one that Clio has refused, by its [`databridge_model::token_fingerprint`].
     pub(crate) async fn token(&self, refused: Option<&str>) -> Result<Given, NoToken> {
         let opened = self.open().await?;
         if !self.is_to_be_renewed(&opened, refused) {

@@ -18,12 +18,13 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use databridge_broker::{Broker, BucketError};
+use databridge_broker::{Broker, BucketError, names};
 use databridge_runtime::Clock;
 use databridge_seal::SealingKey;
 
 use crate::clio::Clio;
 use crate::link::Links;
+use crate::settings::CALLBACK_PATH;
 use crate::vault::Vault;
 
 /// How long a person looks at an empty page while the broker is away.
@@ -45,7 +46,7 @@ pub(crate) fn router(web: Web) -> Router {
     Router::new()
         .route("/", get(status_page::show))
         .route("/auth", get(auth::show))
-        .route("/callback", get(callback::show))
+        .route(CALLBACK_PATH, get(callback::show))
         .route("/health", get(health::show))
         .route("/style.css", get(style))
         .fallback(|| async { notice::not_found() })
@@ -79,15 +80,11 @@ async fn secured(request: Request, next: Next) -> Response {
     response
 }
 
-/// The broker did not answer while a person waited.
-#[derive(Debug, thiserror::Error)]
-#[error("NATS does not answer")]
-pub(crate) struct BrokerAway;
-
 /// Waits for the broker no longer than a person does.
 async fn patiently<T, E: From<BucketError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| {
-        let error = BucketError::Broker { key: "tokens".to_owned(), why: BrokerAway.to_string() };
+        let why = "it does not answer while a person waits".to_owned();
+        let error = BucketError::Broker { key: names::TOKENS.to_owned(), why };
         Err(error.into())
     })
 }

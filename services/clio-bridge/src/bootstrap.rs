@@ -16,6 +16,7 @@ use crate::client::{ClioClient, Write};
 use crate::definitions::{self, Definition};
 use crate::errand::Errand;
 use crate::found::{Found, FoundField};
+use crate::pages::RecordBody;
 use crate::settings::{BridgeSettings, CustomFieldSettings};
 
 /// What a bootstrap came to, in a person's words: `group "NP Clinic" (17)`.
@@ -46,12 +47,6 @@ pub enum BootstrapError {
 struct Named {
     id: u64,
     name: String,
-}
-
-/// The body of an answer with one record.
-#[derive(Deserialize)]
-struct One<T> {
-    data: T,
 }
 
 /// What Clio has, by what is wanted.
@@ -253,7 +248,7 @@ impl Bootstrap<'_> {
         let url = self.client.url(path, &[(api::FIELDS, fields)]);
         let write = Write { method, url, if_match: None, data: Some(data) };
         let answer = self.client.write(&self.errand, &write).await?;
-        Ok(answer.json::<One<T>>(true)?.data)
+        Ok(answer.json::<RecordBody<T>>(true)?.data)
     }
 }
 

@@ -31,10 +31,10 @@ pub use client::{ClioClient, OpenError};
 pub use errand::Errand;
 pub use found::{Found, FoundField};
 pub use listing::Place;
-pub use run::{RunError, Settings, run};
+pub use run::{RunError, run};
 pub use settings::{
-    BridgeSettings, ClientSettings, ContactType, CustomFieldSettings, CustomFieldType, DESCRIPTION,
-    MatterSettings, Matters, SettingsError,
+    BridgeSettings, ClientSettings, ContactType, CustomFieldSettings, CustomFieldType, MatterSettings,
+    Matters, Settings, SettingsError,
 };
 pub use system::ClioSystem;
 pub use token::{AuthServiceTokens, FixedToken, PURPOSE, SUBJECT, Token, TokenError, TokenSource};

@@ -3,7 +3,6 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use databridge_bridge::{Next, Page, Shown, Span, Start};
 use databridge_http::{CallError, ErrorClass};
-use databridge_model::Parked;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use url::Url;
@@ -12,7 +11,7 @@ use crate::api::{self, filter, path};
 use crate::change;
 use crate::errand::Errand;
 use crate::found::Found;
-use crate::matter::{self, Reading};
+use crate::matter::{self, Reading, id_of};
 use crate::pages::ListBody;
 use crate::system::ClioSystem;
 
@@ -107,20 +106,13 @@ impl ClioSystem {
                 message: change::gone(&self.matters.collection.key, &self.matters),
             });
         }
-        let (group, area, most) =
-            (found.group_id.to_string(), found.practice_area_id.to_string(), most.to_string());
         // Clio tells edit times in whole seconds and compares with "after": one in the very second would be missed.
         let since = place.since.map(|since| since - TimeDelta::seconds(1));
         let since = since.map(|since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
-        let mut query = vec![
-            (filter::GROUP, group.as_str()),
-            (filter::PRACTICE_AREA, area.as_str()),
-            api::ORDER,
-            (api::LIMIT, most.as_str()),
-            (api::FIELDS, api::MATTER_FIELDS),
-        ];
-        query.extend(since.as_deref().map(|since| (filter::UPDATED_SINCE, since)));
-        let (body, answer) = self.client.page(errand, &self.client.url(path::MATTERS, &query)).await?;
+        let changed: Vec<_> =
+            since.as_deref().map(|since| (filter::UPDATED_SINCE, since)).into_iter().collect();
+        let url = self.ours_url(found, &changed, most);
+        let (body, answer) = self.client.page(errand, &url).await?;
 
         // Without Clio's clock the next listing starts where this one did, which reads more and misses nothing.
         let overlap = TimeDelta::seconds(self.matters.settings.overlap_seconds.into());
@@ -129,15 +121,21 @@ impl ClioSystem {
         let place = Place { watermark, ..place.clone() };
         let mut page = self.read_page(errand, &place, &body, found).await?;
         let gone = self.matters.custom_fields().filter(|name| !found.custom_fields.contains_key(*name));
-        page.notices.extend(gone.map(|name| Parked {
-            system: self.matters.system.clone(),
-            collection: self.matters.collection_name.clone(),
-            id: None,
-            key: None,
-            field: Some(name.to_owned()),
-            reason: change::gone(name, &self.matters),
-        }));
+        page.notices.extend(gone.map(|name| self.matters.notice(name, change::gone(name, &self.matters))));
         Ok(page)
+    }
+
+    /// The address of a list of our matters, those of our group and practice area, that pass the filters.
+    pub(crate) fn ours_url(&self, found: &Found, filters: &[(&str, &str)], most: usize) -> Url {
+        let (group, area) = (found.group_id.to_string(), found.practice_area_id.to_string());
+        let ours = [(filter::GROUP, group.as_str()), (filter::PRACTICE_AREA, area.as_str())];
+        self.matters_url(&[&ours, filters].concat(), most)
+    }
+
+    fn matters_url(&self, filters: &[(&str, &str)], most: usize) -> Url {
+        let most = most.to_string();
+        let shape = [api::ORDER, (api::LIMIT, &most), (api::FIELDS, api::MATTER_FIELDS)];
+        self.client.url(path::MATTERS, &[filters, &shape].concat())
     }
 
     async fn read_page(
@@ -192,11 +190,9 @@ impl ClioSystem {
             // A text that is no id of Clio's names no matter.
             let wanted: Vec<_> = some.iter().filter(|id| id.parse::<u64>().is_ok()).collect();
             if !wanted.is_empty() {
-                let most = api::PAGE.to_string();
-                let mut query =
-                    vec![api::ORDER, (api::LIMIT, most.as_str()), (api::FIELDS, api::MATTER_FIELDS)];
-                query.extend(wanted.iter().map(|id| (filter::IDS, id.as_str())));
-                let (body, _) = self.client.page(&errand, &self.client.url(path::MATTERS, &query)).await?;
+                let filters: Vec<_> = wanted.iter().map(|id| (filter::IDS, id.as_str())).collect();
+                let url = self.matters_url(&filters, api::PAGE);
+                let (body, _) = self.client.page(&errand, &url).await?;
                 let reading = self.understand(&errand, &body.data, &found).await?;
                 page.notices.extend(reading.notices);
                 // A filter that Clio ignored would show others, too.
@@ -210,10 +206,6 @@ impl ClioSystem {
         }
         Ok(page)
     }
-}
-
-fn id_of(matter: &Json) -> Option<u64> {
-    matter.get("id").and_then(Json::as_u64)
 }
 
 /// The address with no greater limit than this.

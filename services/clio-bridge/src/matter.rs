@@ -60,7 +60,7 @@ pub(crate) fn read_all(matters: &Matters, found: &Found, page: &[Json]) -> Readi
 pub(crate) fn read(matters: &Matters, found: &Found, json: &Json, reading: &mut Reading) -> Option<Shown> {
     let is_ours = id_of(json.get("group")?)? == found.group_id
         && id_of(json.get("practice_area")?)? == found.practice_area_id;
-    let id = number(json.get("id")?).filter(|_| is_ours)?.to_string();
+    let id = id_of(json).filter(|_| is_ours)?.to_string();
     let updated_at = json.get("updated_at").and_then(Json::as_str);
     let mut matter =
         Matter { matters, found, fields: Fields::new(), handle: Handle::default(), notices: Vec::new() };
@@ -71,12 +71,9 @@ pub(crate) fn read(matters: &Matters, found: &Found, json: &Json, reading: &mut 
 
     let key = matter.fields.get(&matters.collection.key).and_then(|value| Key::parse(&value.to_plain()));
     reading.notices.extend(matter.notices.into_iter().map(|(field, reason)| Parked {
-        system: matters.system.clone(),
-        collection: matters.collection_name.clone(),
         id: Some(id.clone()),
         key: key.clone(),
-        field: Some(field),
-        reason,
+        ..matters.notice(&field, reason)
     }));
     Some(Shown {
         id,
@@ -238,13 +235,9 @@ impl Matter<'_> {
     }
 }
 
-/// The id of a nested record; of one that we may not see, too.
-fn id_of(record: &Json) -> Option<u64> {
-    number(record.get("id")?)
-}
-
-/// Ids are numbers in most answers and text in some.
-fn number(id: &Json) -> Option<u64> {
+/// The id of a record, nested or not; of one that we may not see, too. It is a number in most answers, text in some.
+pub(crate) fn id_of(record: &Json) -> Option<u64> {
+    let id = record.get("id")?;
     id.as_u64().or_else(|| id.as_str()?.parse().ok())
 }
 

@@ -1,4 +1,4 @@
-//! Lists, read to their end ("Paging").
+//! The bodies of answers, and lists read to their end ("Paging").
 
 use databridge_http::{Answer, CallError, ErrorClass, RetryPolicy, with_retries};
 use futures::FutureExt;
@@ -10,6 +10,12 @@ use url::Url;
 use crate::api;
 use crate::client::ClioClient;
 use crate::errand::Errand;
+
+/// The body of an answer with one record.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RecordBody<T> {
+    pub(crate) data: T,
+}
 
 /// The body of a list. A record of it may be unreadable by itself, so records are read one by one.
 #[derive(Debug, Deserialize)]

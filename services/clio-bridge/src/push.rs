@@ -7,7 +7,6 @@ use databridge_bridge::{Effect, PushTask, Shown, effect_of_error};
 use databridge_http::{Answer, CallError, ErrorClass};
 use databridge_model::{Failure, FailureClass, Fields, Key, Op, OutcomeResult, PushRequest, Target, Value};
 use reqwest::Method;
-use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::api::{self, filter, path};
@@ -16,14 +15,9 @@ use crate::client::Write;
 use crate::errand::Errand;
 use crate::found::Found;
 use crate::matter::{self, Handle, Reading};
+use crate::pages::{ListBody, RecordBody};
 use crate::settings::DESCRIPTION;
 use crate::system::ClioSystem;
-
-/// The body of an answer with one record.
-#[derive(Deserialize)]
-struct One {
-    data: Json,
-}
 
 /// How a push can end before Clio has taken it.
 enum Stop {
@@ -83,16 +77,12 @@ impl ClioSystem {
             Op::Update => self.update(&errand, task).await,
             Op::Delete => self.delete(&errand, &task.push).await,
         };
-        match done {
-            Ok(Settled { result, shown, parked, error }) => {
-                Effect::Settled { result, shown, parked, error, calls: errand.calls() }
-            }
-            Err(Stop::Settled(settled)) => {
-                let Settled { result, shown, parked, error } = *settled;
-                Effect::Settled { result, shown, parked, error, calls: errand.calls() }
-            }
-            Err(Stop::Call(error)) => effect_of_error(&error, errand.calls()),
-        }
+        let Settled { result, shown, parked, error } = match done {
+            Ok(settled) => settled,
+            Err(Stop::Settled(settled)) => *settled,
+            Err(Stop::Call(error)) => return effect_of_error(&error, errand.calls()),
+        };
+        Effect::Settled { result, shown, parked, error, calls: errand.calls() }
     }
 
     async fn create(&self, errand: &Errand, task: &PushTask) -> Result<Settled, Stop> {
@@ -144,24 +134,9 @@ impl ClioSystem {
         let Some(field) = found.custom_fields.get(key_field) else {
             return Settled::refused(change::gone(key_field, &self.matters), Some(key_field)).stop();
         };
-        let (by_key, group, area, most) = (
-            filter::custom_field(field.id),
-            found.group_id.to_string(),
-            found.practice_area_id.to_string(),
-            api::PAGE.to_string(),
-        );
-        let url = self.client.url(
-            path::MATTERS,
-            &[
-                (filter::GROUP, &group),
-                (filter::PRACTICE_AREA, &area),
-                (&by_key, key.as_str()),
-                api::ORDER,
-                (api::LIMIT, &most),
-                (api::FIELDS, api::MATTER_FIELDS),
-            ],
-        );
-        let (body, _) = self.client.get::<crate::pages::ListBody>(errand, &url).await?;
+        let by_key = filter::custom_field(field.id);
+        let url = self.ours_url(found, &[(&by_key, key.as_str())], api::PAGE);
+        let (body, _) = self.client.get::<ListBody>(errand, &url).await?;
         let reading = self.understand(errand, &body.data, found).await?;
         // Clio's own comparison may be coarser than ours.
         let mut same: Vec<_> =
@@ -246,7 +221,7 @@ impl ClioSystem {
     /// The matter as it is now; stops if it is gone, or not ours any more.
     async fn read_one(&self, errand: &Errand, id: u64, found: &Found) -> Result<Shown, Stop> {
         let url = self.client.url(&path::matter(id), &[(api::FIELDS, api::MATTER_FIELDS)]);
-        let (One { data }, _) = self.client.get(errand, &url).await?;
+        let (RecordBody::<Json> { data }, _) = self.client.get(errand, &url).await?;
         let reading = self.understand(errand, std::slice::from_ref(&data), found).await?;
         match reading.records.into_iter().next() {
             Some(shown) => Ok(shown),
@@ -323,7 +298,7 @@ impl ClioSystem {
         found: &Found,
         change: Change,
     ) -> Result<Settled, Stop> {
-        let One { data } = answer.json(true)?;
+        let RecordBody::<Json> { data } = answer.json(true)?;
         let mut reading = Reading::default();
         let mut shown = matter::read(&self.matters, found, &data, &mut reading);
         if !reading.unknown.is_empty() {

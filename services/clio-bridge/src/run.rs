@@ -2,50 +2,37 @@
 
 use std::sync::Arc;
 
-use databridge_bridge::{Pulls, Pushes, PushesError};
+use databridge_bridge::{ServeError, serve};
 use databridge_broker::async_nats::SubscribeError;
 use databridge_broker::{Broker, BucketError, TopologyError, ensure_topology};
-use databridge_config::ConfigFolder;
 use databridge_runtime::{CancellationToken, Clock};
-use databridge_seal::MasterKey;
-use url::Url;
+use futures::TryFutureExt;
 
 use crate::bootstrap_desk::BootstrapDesk;
 use crate::catalogue::Catalogue;
 use crate::client::{ClioClient, OpenError};
-use crate::settings::{Matters, SettingsError};
+use crate::settings::{Matters, Settings, SettingsError};
 use crate::system::ClioSystem;
 use crate::token::{AuthServiceTokens, PURPOSE};
-
-/// What the service is told.
-#[derive(Debug)]
-pub struct Settings {
-    /// Where Clio is (`CLIO_URL`).
-    pub clio_url: Url,
-    /// The key under which tokens come (`DATABRIDGE_KEY`).
-    pub key: MasterKey,
-    /// The config folder (`DATABRIDGE_CONFIG`).
-    pub config: ConfigFolder,
-}
 
 /// The service cannot run (any more).
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The system file cannot be used.
+    /// The settings do not make a bridge.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The client of Clio cannot be made.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Streams, consumers or buckets cannot be made ready.
+    /// Streams or buckets cannot be made ready.
     #[error(transparent)]
     Topology(#[from] TopologyError),
     /// A bucket cannot be opened.
     #[error(transparent)]
     Bucket(#[from] BucketError),
-    /// Pushes cannot be answered.
+    /// Requests cannot be answered.
     #[error(transparent)]
-    Pushes(#[from] PushesError),
+    Serve(#[from] ServeError),
     /// Requests for a bootstrap cannot be received.
     #[error("requests for a bootstrap cannot be received: {0}")]
     Bootstrap(#[from] SubscribeError),
@@ -71,16 +58,10 @@ pub async fn run(
         settings: matters.settings.clone(),
         clock,
     };
-    let system = Arc::new(ClioSystem::new(matters, client, catalogue));
+    let system = ClioSystem::new(matters, client, catalogue);
     tracing::info!("The bridge to Clio is at work.");
 
-    // An error of one part ends all; a stop lets each finish what it is at.
-    let pulls = Pulls::new(broker.clone(), Arc::clone(&system)).run(stop.clone());
-    let pushes = Pushes::new(broker, system).run(stop.clone());
-    tokio::try_join!(
-        async { pulls.await.map_err(RunError::from) },
-        async { pushes.await.map_err(RunError::from) },
-        async { desk.run(stop.clone()).await.map_err(RunError::from) },
-    )?;
+    // An error of one part ends both; a stop lets each finish what it is at.
+    tokio::try_join!(serve(broker, system, stop.clone()).err_into::<RunError>(), desk.run(stop).err_into())?;
     Ok(())
 }

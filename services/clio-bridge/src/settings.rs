@@ -3,25 +3,57 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use databridge_config::env::{self, ClioEnv, EnvError, KeyEnv};
 use databridge_config::{Collection, ConfigError, ConfigFolder};
-use databridge_model::{CollectionName, FieldType, NameError, SystemName};
+use databridge_model::{CollectionName, FieldType, NameError, Parked, SystemName};
+use databridge_seal::{ExposeSecret, KeyError, MasterKey};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// The name of the one field of a matter that is no custom field.
-pub const DESCRIPTION: &str = "description";
+pub(crate) const DESCRIPTION: &str = "description";
 
-/// The system file cannot be used.
+/// The settings do not make a bridge.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// A variable is missing or cannot be read.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// `DATABRIDGE_KEY` is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The config folder cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A name of this bridge's own is none.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The file says what cannot be.
+    /// The system file says what cannot be.
     #[error("config/systems/clio.toml: {}", .0.join("; "))]
     Wrong(Vec<String>),
+}
+
+/// What the service is told.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where Clio is (`CLIO_URL`).
+    pub clio_url: Url,
+    /// The key under which tokens come (`DATABRIDGE_KEY`).
+    pub key: MasterKey,
+    /// The config folder (`DATABRIDGE_CONFIG`).
+    pub config: ConfigFolder,
+}
+
+impl Settings {
+    /// Reads the environment and the config folder that it names.
+    pub fn from_environment() -> Result<Self, SettingsError> {
+        let (clio, key): (ClioEnv, KeyEnv) = (env::read()?, env::read()?);
+        Ok(Self {
+            clio_url: clio.clio_url,
+            key: MasterKey::parse(key.databridge_key.expose_secret())?,
+            config: ConfigFolder::from_environment()?,
+        })
+    }
 }
 
 /// The table `[bridge]`.
@@ -188,6 +220,18 @@ impl Matters {
     /// The type of one of our custom fields.
     pub fn custom_field_type(&self, name: &str) -> Option<CustomFieldType> {
         self.settings.custom_fields.get(name).map(|field| field.kind)
+    }
+
+    /// What a person should know of one of our fields: on all matters, unless the caller adds the id and key of one.
+    pub(crate) fn notice(&self, field: &str, reason: String) -> Parked {
+        Parked {
+            system: self.system.clone(),
+            collection: self.collection_name.clone(),
+            id: None,
+            key: None,
+            field: Some(field.to_owned()),
+            reason,
+        }
     }
 
     /// The names of the fields that are custom fields.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use databridge_bridge::{Effect, OutsideSystem, Page, PushTask, Span, Start};
-use databridge_http::{CallError, ErrorClass};
+use databridge_bridge::{
+    Effect, OutsideSystem, Page, PushTask, Span, Start, effect_of_error, unknown_collection,
+};
+use databridge_http::CallError;
 use databridge_model::{CollectionName, SystemName};
 use futures::future::join_all;
 
@@ -31,16 +33,10 @@ impl ClioSystem {
 
     fn knows(&self, collection: &CollectionName) -> Result<(), CallError> {
         if *collection == self.matters.collection_name {
-            return Ok(());
+            Ok(())
+        } else {
+            Err(unknown_collection(self, collection))
         }
-        Err(CallError {
-            class: ErrorClass::Invalid,
-            call: format!("clio.{collection}"),
-            message: format!(
-                "clio has no collection `{collection}`; it has `{}`",
-                self.matters.collection_name
-            ),
-        })
     }
 }
 
@@ -91,7 +87,7 @@ impl OutsideSystem for ClioSystem {
 
     async fn apply(&self, collection: &CollectionName, tasks: Vec<PushTask>) -> Vec<Effect> {
         if let Err(error) = self.knows(collection) {
-            return tasks.iter().map(|_| databridge_bridge::effect_of_error(&error, 0)).collect();
+            return vec![effect_of_error(&error, 0); tasks.len()];
         }
         join_all(tasks.iter().map(|task| self.push(task))).await
     }

@@ -6,12 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use databridge_broker::Broker;
 use databridge_broker::async_nats::RequestErrorKind;
-use databridge_model::{TokenReply, TokenRequest};
+use databridge_model::{TokenReply, TokenRequest, token_fingerprint};
 use databridge_runtime::{Clock, jittered};
 use databridge_seal::{Sealed, SealingKey};
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 /// The subject on which the auth-service gives Clio's tokens.
@@ -50,11 +49,6 @@ impl Token {
 
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.text() == other.text()
-    }
-
-    /// The first 8 hex digits of its sha256: names it without telling it.
-    fn mark(&self) -> String {
-        hex::encode(Sha256::digest(self.text().as_bytes())).chars().take(8).collect()
     }
 }
 
@@ -141,7 +135,8 @@ impl AuthServiceTokens {
             return Ok(held.token.clone());
         }
         *held = None;
-        let fresh = self.ask(&TokenRequest { refused: Some(refused.mark()) }, PATIENCE).await?;
+        let request = TokenRequest { refused: Some(token_fingerprint(refused.text())) };
+        let fresh = self.ask(&request, PATIENCE).await?;
         Ok(held.insert(fresh).token.clone())
     }
 

@@ -1,17 +1,19 @@
 //! Doing pushes: one query of the rows to be written, then one applyEdits, for many at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use databridge_bridge::{Effect, PushTask, effect_of_error};
+use databridge_bridge::{Effect, PushTask, Shown, effect_of_error};
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::{Failure, FailureClass, Key, Op, OutcomeResult};
 
 use crate::change::{Again, Change, Judgement, key_of};
 use crate::collection::LayerCollection;
 use crate::decode::Row;
-use crate::edits::{self, Edit};
+use crate::edits::{self, Edit, Verdict};
 use crate::layer::Layer;
+use crate::refusal::Refusal;
 use crate::service::{FeatureService, Form, Tally};
 
 /// The most pushes of one applyEdits (arcgis.md, section 4: beyond 250 the docs steer to `append`).
@@ -87,75 +89,46 @@ async fn attempted(
     let (layer, found) = match Found::look(collection, &batch, tally).await {
         Ok(found) => found,
         Err(error) => {
-            attempt.settled.extend(batch.iter().map(|work| (work.index, effect_of_failed_read(&error))));
+            let effect = effect_of_failed_read(&error);
+            attempt.settled.extend(batch.iter().map(|work| (work.index, effect.clone())));
             return attempt;
         }
     };
-    let mut writes = Vec::new();
-    for work in batch {
-        let change =
-            Change::new(&layer, &collection.declared, &work.task.push, work.task.doubtful, &work.parked);
-        match change.judged(&layer, found.row_of(&work, &layer)) {
-            Judgement::Settled(effect) => attempt.settled.push((work.index, effect)),
-            // Asked as late as can be: the query before may have taken long.
-            Judgement::Write(..) if !work.task.still_mine.now() => {
-                attempt.settled.push((work.index, Effect::NotNow(NOT_OURS)));
-            }
-            Judgement::Write(edit, shown) => writes.push((work, edit, shown)),
-        }
-    }
+    let writes = attempt.judged(collection, &layer, &found, batch);
     if writes.is_empty() {
         return attempt;
     }
-    let edits: Vec<Edit> = writes.iter().map(|(_, edit, _)| edit.clone()).collect();
+    let edits: Vec<Edit> = writes.iter().map(|write| write.edit.clone()).collect();
     let form = edits::form(&layer, &edits);
     if writes.len() > 1 && bytes(&form) > MOST_BYTES {
-        attempt.halve(writes.into_iter().map(|(work, ..)| work).collect());
+        attempt.halve(works(writes));
         return attempt;
     }
     fail::fail_point!("gis.before-apply");
     let answer = service.apply_edits(layer.number, form, tally).await;
     fail::fail_point!("gis.after-apply");
-    let body = match answer {
-        Ok(body) => body,
-        Err(refusal) => {
-            let mut works: Vec<Work> = writes.into_iter().map(|(work, ..)| work).collect();
-            if refusal.divisible && works.len() > 1 {
-                let doubt = refusal.error.class == ErrorClass::Unknown;
-                for work in &mut works {
-                    work.task.doubtful |= doubt;
-                }
-                tracing::info!(error = %refusal.error, edits = works.len(), "A batch of edits is refused and goes in halves.");
-                attempt.halve(works);
-            } else {
-                let effect = effect_of_error(&refusal.error, 0);
-                attempt.settled.extend(works.into_iter().map(|work| (work.index, effect.clone())));
-            }
-            return attempt;
-        }
-    };
-    let verdicts = edits::verdicts(body, &edits);
-    let (mut rolled_back, mut without) = (Vec::new(), Vec::new());
-    let all = writes.len();
-    for ((mut work, _, shown), verdict) in writes.into_iter().zip(verdicts) {
-        let change =
-            Change::new(&layer, &collection.declared, &work.task.push, work.task.doubtful, &work.parked);
-        match change.outcome(verdict, shown) {
-            Ok(effect) => attempt.settled.push((work.index, effect)),
-            Err(Again::Smaller) => rolled_back.push(work),
-            Err(Again::Without(field, reason)) => {
-                work.parked.insert(field, reason);
-                without.push(work);
-            }
-        }
-    }
-    attempt.again.push(without);
-    match rolled_back.len() {
-        1 if all == 1 => attempt.settled.extend(rolled_back.iter().map(|work| (work.index, taken_back()))),
-        rolled if rolled == all => attempt.halve(rolled_back),
-        _ => attempt.again.push(rolled_back),
+    match answer {
+        Ok(body) => attempt.conclude(collection, &layer, writes, edits::verdicts(body, &edits)),
+        Err(refusal) => attempt.refused(works(writes), &refusal),
     }
     attempt
+}
+
+/// A push that is to be written: its edit, and what the row shows once it is done.
+struct Write {
+    work: Work,
+    edit: Edit,
+    shown: Shown,
+}
+
+fn works(writes: Vec<Write>) -> Vec<Work> {
+    writes.into_iter().map(|write| write.work).collect()
+}
+
+impl Work {
+    fn change<'a>(&'a self, collection: &LayerCollection, layer: &'a Layer) -> Change<'a> {
+        Change::new(layer, &collection.declared, &self.task.push, self.task.doubtful, &self.parked)
+    }
 }
 
 impl Attempt {
@@ -174,6 +147,71 @@ impl Attempt {
         now
     }
 
+    /// Settles what needs no write, and gives what does.
+    fn judged(
+        &mut self,
+        collection: &LayerCollection,
+        layer: &Layer,
+        found: &Found,
+        batch: Vec<Work>,
+    ) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for work in batch {
+            match work.change(collection, layer).judged(layer, found.row_of(&work, layer)) {
+                Judgement::Settled(effect) => self.settled.push((work.index, effect)),
+                // Asked as late as can be: the query before may have taken long.
+                Judgement::Write(..) if !work.task.still_mine.now() => {
+                    self.settled.push((work.index, Effect::NotNow(NOT_OURS)));
+                }
+                Judgement::Write(edit, shown) => writes.push(Write { work, edit, shown }),
+            }
+        }
+        writes
+    }
+
+    /// The request was refused whole.
+    fn refused(&mut self, mut works: Vec<Work>, refusal: &Refusal) {
+        if refusal.divisible && works.len() > 1 {
+            let doubt = refusal.error.class == ErrorClass::Unknown;
+            for work in &mut works {
+                work.task.doubtful |= doubt;
+            }
+            tracing::info!(error = %refusal.error, edits = works.len(), "A batch of edits is refused and goes in halves.");
+            self.halve(works);
+        } else {
+            let effect = effect_of_error(&refusal.error, 0);
+            self.settled.extend(works.into_iter().map(|work| (work.index, effect.clone())));
+        }
+    }
+
+    /// The request was taken; each edit has a verdict.
+    fn conclude(
+        &mut self,
+        collection: &LayerCollection,
+        layer: &Layer,
+        writes: Vec<Write>,
+        verdicts: Vec<Verdict>,
+    ) {
+        let (mut rolled_back, mut without) = (Vec::new(), Vec::new());
+        let all = writes.len();
+        for (Write { mut work, shown, .. }, verdict) in writes.into_iter().zip(verdicts) {
+            match work.change(collection, layer).outcome(verdict, shown) {
+                Ok(effect) => self.settled.push((work.index, effect)),
+                Err(Again::Smaller) => rolled_back.push(work),
+                Err(Again::Without(field, reason)) => {
+                    work.parked.insert(field, reason);
+                    without.push(work);
+                }
+            }
+        }
+        self.again.push(without);
+        match rolled_back.len() {
+            1 if all == 1 => self.settled.extend(rolled_back.iter().map(|work| (work.index, taken_back()))),
+            rolled if rolled == all => self.halve(rolled_back),
+            _ => self.again.push(rolled_back),
+        }
+    }
+
     fn halve(&mut self, mut works: Vec<Work>) {
         let second = works.split_off(works.len().div_ceil(2));
         self.again.extend([works, second]);
@@ -188,12 +226,13 @@ struct Found {
 }
 
 impl Found {
+    /// The rows, and the layer as it was last seen by then.
     async fn look(
         collection: &LayerCollection,
         batch: &[Work],
         tally: &Tally,
-    ) -> Result<(std::sync::Arc<Layer>, Self), CallError> {
-        let mut layer = collection.layer(tally).await?;
+    ) -> Result<(Arc<Layer>, Self), CallError> {
+        let layer = collection.layer(tally).await?;
         let mut found = Self::default();
         let key = |work: &Work| {
             let push = &work.task.push;
@@ -211,9 +250,10 @@ impl Found {
         let ids: Vec<i64> =
             batch.iter().filter(|work| work.task.push.op != Op::Create).filter_map(object_id).collect();
         if !ids.is_empty() {
-            (layer, found.by_id) = collection.by_ids(&ids, tally).await?;
+            (_, found.by_id) = collection.by_ids(&ids, tally).await?;
         }
-        Ok((layer, found))
+        // A query that was refused for a field that the layer has lost brought another look at it.
+        Ok((collection.layer(tally).await?, found))
     }
 
     fn row_of(&self, work: &Work, layer: &Layer) -> Option<&Row> {

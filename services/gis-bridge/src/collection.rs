@@ -1,7 +1,7 @@
 //! One collection and its layer: metadata kept between calls, rows by page, by id and by key.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use databridge_config::Collection;
 use databridge_http::{CallError, ErrorClass};
@@ -14,6 +14,11 @@ use crate::place::Probe;
 use crate::query::{self, FeatureSet, Wanted};
 use crate::service::{FeatureService, Reply, Tally};
 use crate::settings::LayerPart;
+
+const ROWS_WITHHELD: &str = "the server says that there are more rows and gives none of them";
+
+/// The most keys that one query names.
+const MOST_KEYS: usize = 100;
 
 /// A collection of the system file.
 #[derive(Debug)]
@@ -63,7 +68,7 @@ impl LayerCollection {
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<Arc<Layer>>> {
+    fn known(&self) -> MutexGuard<'_, Option<Arc<Layer>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -117,7 +122,7 @@ impl LayerCollection {
             let more = set.exceeded_transfer_limit == Some(true);
             let given: Vec<i64> = rows.iter().map(|row| row.object_id).collect();
             if more && !given.iter().any(|id| asked.contains(id)) {
-                return Err(self.wrong("the server says that there are more rows and gives none of them"));
+                return Err(self.wrong(ROWS_WITHHELD));
             }
             open.retain(|id| !given.contains(id) && (more || !asked.contains(id)));
             found.extend(
@@ -141,11 +146,23 @@ impl LayerCollection {
             .filter(|text| quoted || text.parse::<f64>().is_ok())
             .collect();
         let mut rows = Vec::new();
-        for values in values.chunks(100) {
+        let mut open: Vec<&[String]> = values.chunks(layer.page_rows.min(MOST_KEYS)).collect();
+        while let Some(values) = open.pop() {
             let wanted = Wanted::Values { field: &field.name, quoted, values };
             let (layer, set) = self.rows(&wanted, tally).await?;
+            // What is left out would look as if it were not there. Of one key, any row is enough.
+            let leaves_out = set.leaves_out_rows(&layer, layer.page_rows);
+            if leaves_out && values.len() > 1 {
+                let (first, second) = values.split_at(values.len() / 2);
+                open.extend([first, second]);
+                continue;
+            }
             let read = set.features.iter().filter_map(|feature: &Feature| feature.read(&layer));
+            let before = rows.len();
             rows.extend(read.filter(|row| row.shown.key.as_ref().is_some_and(|key| keys.contains(key))));
+            if leaves_out && rows.len() == before {
+                return Err(self.wrong(ROWS_WITHHELD));
+            }
         }
         Ok(rows)
     }

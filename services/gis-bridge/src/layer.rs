@@ -5,7 +5,7 @@ use std::sync::Arc;
 use databridge_config::Collection;
 use databridge_model::FieldType;
 
-use crate::layer_page::{CodedValue, EsriType, FieldPage, LayerPage};
+use crate::layer_page::{CodedValue, EsriType, FieldPage, LayerPage, TimeReference};
 use crate::settings::LayerPart;
 
 /// Rows of a page where the layer names no limit (arcgis.md, section 1: servers of 10.0).
@@ -134,10 +134,8 @@ impl Layer {
         let date = |name: &str| find(fields, name).filter(|field| field.kind == EsriType::Date);
         let tracked = page.edit_fields_info.as_ref().and_then(|info| info.edit_date_field.as_deref());
         let tracked = tracked.and_then(date).map(|field| field.name.clone());
-        let in_utc =
-            page.date_fields_time_reference.as_ref().is_none_or(super::layer_page::TimeReference::is_utc);
-        let chosen = part.edit_date.as_deref();
-        if let Some(name) = chosen {
+        let in_utc = page.date_fields_time_reference.as_ref().is_none_or(TimeReference::is_utc);
+        if let Some(name) = part.edit_date.as_deref() {
             if let Some(field) = date(name) {
                 let field = field.name.clone();
                 let in_utc = in_utc || tracked.as_ref() == Some(&field);

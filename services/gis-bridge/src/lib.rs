@@ -26,5 +26,5 @@ mod system;
 pub use place::Place;
 pub use run::{RunError, run};
 pub use service_url::ServiceUrlError;
-pub use settings::{BridgePart, LayerPart, ServiceSettings, Settings, SettingsError};
+pub use settings::{ServiceSettings, Settings, SettingsError};
 pub use system::GisSystem;

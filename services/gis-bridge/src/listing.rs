@@ -2,6 +2,7 @@
 
 use databridge_bridge::{Next, Page, Shown};
 use databridge_http::CallError;
+use databridge_model::Parked;
 
 use crate::collection::LayerCollection;
 use crate::layer::Layer;
@@ -42,25 +43,20 @@ pub(crate) async fn page(
         notices.extend(collection.notices_of(&row));
         records.push(row.shown);
     }
-    // A page may be short and have more after it. Servers that know no paging say nothing of what they left out.
-    let cut = received > count;
-    let told = set.exceeded_transfer_limit.unwrap_or(layer.pages != Some(true) && received >= count);
-    if told && received == 0 {
+    // A page may be short and have more after it.
+    let leaves_out = set.leaves_out_rows(&layer, count);
+    if leaves_out && received == 0 {
         return Err(collection.wrong("the server says that there are more rows and gives none"));
     }
     let next = match last {
-        Some(last) if cut || told => Next::More(place.past(last)),
+        Some(last) if leaves_out || received > count => Next::More(place.past(last)),
         _ => Next::End(place.rest()),
     };
     Ok(Page { records, next, notices })
 }
 
 /// What a person should know of the layer, told once a listing.
-fn listing_notices(
-    collection: &LayerCollection,
-    layer: &Layer,
-    place: &Place,
-) -> Vec<databridge_model::Parked> {
+fn listing_notices(collection: &LayerCollection, layer: &Layer, place: &Place) -> Vec<Parked> {
     if place.after.is_some() {
         return Vec::new();
     }

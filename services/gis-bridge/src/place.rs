@@ -16,8 +16,6 @@ pub struct Place {
     pub settled: bool,
     /// The edit time from which the listing under way reads.
     pub since: Option<i64>,
-    /// The listing under way is one of everything.
-    pub whole: bool,
     /// The last object id that was read.
     pub after: Option<i64>,
 }
@@ -75,7 +73,7 @@ impl Place {
                     Start::Listing(Self { since: rested.watermark, ..listing })
                 }
             }
-            (Span::Changed(None), None) | (Span::Whole, _) => Start::Listing(Self { whole: true, ..listing }),
+            (Span::Changed(None), None) | (Span::Whole, _) => Start::Listing(listing),
         }
     }
 
@@ -86,7 +84,7 @@ impl Place {
 
     /// The resting place at the end of the listing.
     pub(crate) fn rest(&self) -> Self {
-        Self { since: None, whole: false, after: None, ..self.clone() }
+        Self { since: None, after: None, ..self.clone() }
     }
 }
 
@@ -110,7 +108,7 @@ mod tests {
     #[test]
     fn the_first_listing_is_one_of_everything() {
         let place = listing(Place::begin(&Span::Changed(None), None, probe(Some(1), 500_000), OVERLAP));
-        assert!(place.whole && place.since.is_none());
+        assert_eq!(place.since, None);
     }
 
     #[test]

@@ -40,6 +40,13 @@ pub(crate) struct FeatureSet {
 }
 
 impl FeatureSet {
+    /// Whether there are more rows than were given. A layer that knows no paging says nothing of what it left out: then
+    /// as many rows as could be given at most are taken as a sign.
+    pub(crate) fn leaves_out_rows(&self, layer: &Layer, most: usize) -> bool {
+        self.exceeded_transfer_limit
+            .unwrap_or_else(|| layer.pages != Some(true) && self.features.len() >= most)
+    }
+
     pub(crate) fn read(layer: u32, body: Json) -> Result<Self, CallError> {
         serde_json::from_value(body).map_err(|error| CallError {
             class: ErrorClass::Transient,

@@ -90,14 +90,14 @@ impl FeatureService {
 
     /// `applyEdits`, once (arcgis.md, section 4).
     pub(crate) async fn apply_edits(&self, layer: u32, form: Form, tally: &Tally) -> Result<Json, Refusal> {
-        if let Some(wait) = self.line.closed_for() {
-            let message = "the server has asked us to wait".to_owned();
-            let class = ErrorClass::Limited(Some(wait));
-            return Err(CallError { class, call: format!("POST layer {layer}/applyEdits"), message }.into());
-        }
         let url = self.line.address.operation(layer, "applyEdits");
         let call =
             Call { url, name: format!("POST layer {layer}/applyEdits"), form: Some(form), writes: true };
+        if let Some(wait) = self.line.closed_for() {
+            let message = "the server has asked us to wait".to_owned();
+            let class = ErrorClass::Limited(Some(wait));
+            return Err(CallError { class, call: call.name, message }.into());
+        }
         self.line.answered(&call, tally).await.map(|reply| reply.body)
     }
 

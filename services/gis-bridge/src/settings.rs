@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use databridge_config::env::GisEnv;
+use databridge_config::env::{self, EnvError, GisEnv};
 use databridge_config::{Collection, ConfigError, ConfigFolder};
 use databridge_model::{CollectionName, NameError, SystemName};
 use secrecy::SecretString;
@@ -13,6 +13,9 @@ use crate::service_url::{ServiceUrl, ServiceUrlError};
 /// The settings do not make a bridge.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// A variable is missing or cannot be read.
+    #[error(transparent)]
+    Env(#[from] EnvError),
     /// The config folder cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -53,12 +56,12 @@ pub enum SettingsError {
 /// `[bridge]` of the system file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BridgePart {
+struct BridgePart {
     /// Rows edited this long before the last look are read again.
     #[serde(default = "default_overlap")]
-    pub overlap_seconds: i64,
+    overlap_seconds: i64,
     /// The layer of each collection.
-    pub layers: BTreeMap<CollectionName, LayerPart>,
+    layers: BTreeMap<CollectionName, LayerPart>,
 }
 
 fn default_overlap() -> i64 {
@@ -68,11 +71,11 @@ fn default_overlap() -> i64 {
 /// `[bridge.layers.<collection>]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LayerPart {
+pub(crate) struct LayerPart {
     /// The layer's number in the service.
-    pub layer: u32,
+    pub(crate) layer: u32,
     /// The date field that tells when a row was last edited; the layer's editor tracking says it where this is absent.
-    pub edit_date: Option<String>,
+    pub(crate) edit_date: Option<String>,
 }
 
 /// How the bridge signs in.
@@ -113,6 +116,13 @@ pub struct Settings {
     pub gis: GisEnv,
     /// The config folder (`DATABRIDGE_CONFIG`).
     pub config: ConfigFolder,
+}
+
+impl Settings {
+    /// Reads the environment and the config folder that it names.
+    pub fn from_environment() -> Result<Self, SettingsError> {
+        Ok(Self { gis: env::read()?, config: ConfigFolder::from_environment()? })
+    }
 }
 
 /// Everything that the bridge needs of its settings, checked.
@@ -160,7 +170,7 @@ mod tests {
 
     #[test]
     fn half_a_sign_in_is_named() {
-        let mut env: GisEnv = databridge_config::env::read_from([
+        let mut env: GisEnv = env::read_from([
             ("GIS_SERVICE_URL".to_owned(), "https://h/FeatureServer".to_owned()),
             ("GIS_USERNAME".to_owned(), "bridge".to_owned()),
         ])

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use databridge_bridge::{Effect, OutsideSystem, Page, PushTask, Shown, Span, Start};
-use databridge_http::{CallError, ClientError, ErrorClass};
+use databridge_bridge::{
+    Effect, OutsideSystem, Page, PushTask, Shown, Span, Start, effect_of_error, unknown_collection,
+};
+use databridge_http::{CallError, ClientError};
 use databridge_model::{CollectionName, SystemName};
 use databridge_runtime::Clock;
 
@@ -40,11 +42,7 @@ impl GisSystem {
     }
 
     fn collection(&self, name: &CollectionName) -> Result<&LayerCollection, CallError> {
-        self.collections.get(name).ok_or_else(|| CallError {
-            class: ErrorClass::Invalid,
-            call: "none".to_owned(),
-            message: format!("the system `{}` has no collection `{name}`", self.name),
-        })
+        self.collections.get(name).ok_or_else(|| unknown_collection(self, name))
     }
 }
 
@@ -98,7 +96,7 @@ impl OutsideSystem for GisSystem {
     async fn apply(&self, collection: &CollectionName, tasks: Vec<PushTask>) -> Vec<Effect> {
         match self.collection(collection) {
             Ok(found) => apply::apply(&self.service, found, tasks).await,
-            Err(error) => tasks.iter().map(|_| databridge_bridge::effect_of_error(&error, 0)).collect(),
+            Err(error) => vec![effect_of_error(&error, 0); tasks.len()],
         }
     }
 }

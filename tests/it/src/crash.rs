@@ -16,7 +16,8 @@ use sandbox::client::{GisEdit, GisFeature};
 use sandbox::clio::hand::MatterEdit;
 use serde_json::{Value, json};
 
-use crate::town::{LAYER, Town, object_id, text, value};
+use crate::town::{Town, object_id, text, value};
+use crate::watch::until;
 
 /// What is under way when the crash comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +55,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A town where one flow after another is broken off.
 pub struct Crashes {
-    /// The town.
-    pub town: Town,
+    town: Town,
     flow: Flow,
     rounds: usize,
     edits: Vec<Edit>,
@@ -63,7 +63,7 @@ pub struct Crashes {
 
 impl Crashes {
     /// A town in which both sides agree already.
-    pub async fn during(flow: Flow) -> anyhow::Result<Self> {
+    async fn during(flow: Flow) -> anyhow::Result<Self> {
         let town = Town::of_processes(4).await?;
         town.migrate().await?;
         Ok(Self { town, flow, rounds: 0, edits: Vec::new() })
@@ -83,8 +83,7 @@ impl Crashes {
         let story = follow_to_the_end(town, run).await?;
         ensure!(story.would_push.len() == crashes.edits.len(), "it would push {:?}", story.would_push);
         crashes.must_be_tidy().await?;
-        let calls = crashes.town.admin.calls().await?;
-        ensure!((calls.clio.writes, calls.gis.writes) == (0, 0), "a dry run wrote");
+        ensure!(crashes.town.writes().await? == (0, 0), "a dry run wrote");
         Ok(())
     }
 
@@ -105,17 +104,18 @@ impl Crashes {
         processes.died("reconciler").await?;
         let paused_until = add_std_duration(now(), PATIENCE).map_err(|error| anyhow::anyhow!(error))?;
         requests.pause_consumer("reconciler", paused_until).await?;
-        until("both bridges have told the ends of their listings", async || {
+        until("both bridges to tell the ends of their listings", async || {
             let subjects = ends.info_with_subjects(format!("run.{run}.listed")).await?;
             let subjects: Vec<(String, usize)> = subjects.try_collect().await?;
-            Ok(subjects.iter().any(|(_, ends)| *ends == 2))
+            Ok(subjects.iter().any(|(_, ends)| *ends == 2).then_some(()))
         })
         .await?;
         processes.start_one("reconciler", None)?;
-        until("the reconciler has read them", async || {
+        until("the reconciler to read them", async || {
             let reader: PullConsumer = ends.get_consumer("reconciler").await.map_err(anyhow::Error::msg)?;
             let read = reader.get_info().await?;
-            Ok(read.num_pending == 0 && (read.num_ack_pending == 0 || read.num_redelivered > 0))
+            let is_read = read.num_pending == 0 && (read.num_ack_pending == 0 || read.num_redelivered > 0);
+            Ok(is_read.then_some(()))
         })
         .await?;
         requests.resume_consumer("reconciler").await?;
@@ -129,18 +129,18 @@ impl Crashes {
     pub async fn of_a_service(
         flow: Flow,
         service: &'static str,
-        points: impl Into<Vec<&'static str>>,
+        points: Vec<&'static str>,
     ) -> anyhow::Result<()> {
-        Self::at_each(flow, service, &points.into(), Victim::Service).await
+        Self::at_each(flow, service, &points, Victim::Service).await
     }
 
     /// The same, with a SIGKILL of the broker while the service is at the fail point.
     pub async fn of_the_broker(
         flow: Flow,
         service: &'static str,
-        points: impl Into<Vec<&'static str>>,
+        points: Vec<&'static str>,
     ) -> anyhow::Result<()> {
-        Self::at_each(flow, service, &points.into(), Victim::Broker).await
+        Self::at_each(flow, service, &points, Victim::Broker).await
     }
 
     /// A town for every few fail points, all at once: most of a crash is waiting.
@@ -178,7 +178,7 @@ impl Crashes {
         let held = folder.path().join("held");
         self.restart(service, Some(&format!("hold:{point}:{}", held.display()))).await?;
         let run = self.begin().await?;
-        until("the service is at the fail point", async || Ok(held.exists())).await?;
+        until("the service to be at the fail point", async || Ok(held.exists().then_some(()))).await?;
         self.town.nats.kill9()?;
         self.town.nats.restart().await?;
         std::fs::remove_file(&held)?;
@@ -234,7 +234,7 @@ impl Crashes {
             lon: Some(-90.05),
             lat: Some(35.15),
         });
-        self.town.admin.add_features(LAYER, &rows).await?;
+        self.town.admin.add_features(self.town.layer(), &rows).await?;
         Ok(edits.into())
     }
 
@@ -244,7 +244,7 @@ impl Crashes {
             let edit = self.edit(text(row, "CivilWarrant"));
             let by_hand = GisEdit::field("Court_Property_Owner", edit.owner.as_str())
                 .and_field("ADDRESS1", edit.address.as_str());
-            self.town.admin.edit_feature(LAYER, object_id(row)?, &by_hand).await?;
+            self.town.admin.edit_feature(self.town.layer(), object_id(row)?, &by_hand).await?;
             edits.push(edit);
         }
         Ok(edits)
@@ -271,15 +271,7 @@ impl Crashes {
         ensure!(story.conflicts.is_empty(), "conflicts came of it: {:?}", story.conflicts);
         self.must_be_right().await?;
         self.must_be_tidy().await?;
-        town.admin.reset_calls().await?;
-        town.cycle().await?;
-        let calls = town.admin.calls().await?;
-        ensure!(
-            (calls.clio.writes, calls.gis.writes) == (0, 0),
-            "the next cycle wrote: {:?} {:?}",
-            calls.clio.by_path,
-            calls.gis.by_path
-        );
+        town.next_cycle_writes_nothing().await?;
         self.must_be_right().await?;
         self.must_be_tidy().await
     }
@@ -310,8 +302,10 @@ impl Crashes {
 
     /// No run open, no request, push or intent left, no dead letter.
     async fn must_be_tidy(&self) -> anyhow::Result<()> {
-        let tidied =
-            until("nothing is left over", async || Ok(left_over(&self.town).await?.is_empty())).await;
+        let tidied = until("nothing to be left over", async || {
+            Ok(left_over(&self.town).await?.is_empty().then_some(()))
+        })
+        .await;
         if tidied.is_err() {
             bail!("left over: {}", left_over(&self.town).await?.join("; "));
         }
@@ -354,14 +348,4 @@ async fn first_of(stream: &Stream<()>) -> String {
         Ok(first) => format!("{}: {}", first.subject, String::from_utf8_lossy(&first.payload)),
         Err(error) => error.to_string(),
     }
-}
-
-/// Waits for what nobody tells.
-pub async fn until(what: &str, test: impl AsyncFn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !test().await? {
-        ensure!(tokio::time::Instant::now() < deadline, "it did not come about that {what}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(())
 }

@@ -26,9 +26,6 @@ use tokio::net::TcpListener;
 
 use crate::processes::Processes;
 
-/// The layer of the city's active litigations. Another config's layer is [`Town::layer`].
-pub const LAYER: u32 = sandbox::city::ACTIVE_LITIGATIONS;
-
 /// How a town is set up.
 #[derive(Debug)]
 pub struct TownOptions {
@@ -88,8 +85,6 @@ pub struct Town {
     pub broker: Broker,
     /// The settings of all services.
     pub office: Office,
-    /// Where the auth-service's page is.
-    pub page: url::Url,
     /// The services as processes, where they are.
     pub processes: Option<Processes>,
     comparer: Comparer,
@@ -172,7 +167,6 @@ impl Town {
             nats,
             sandbox,
             broker,
-            page,
             processes: None,
             comparer,
             layer,
@@ -235,6 +229,11 @@ impl Town {
     /// The first migrate.
     pub async fn migrate(&self) -> anyhow::Result<Story> {
         self.request("gis", SyncRequest { mode: Mode::Migrate, ..SyncRequest::default() }).await
+    }
+
+    /// A sync that reads everything of a system.
+    pub async fn full_sync(&self, system: &str) -> anyhow::Result<Story> {
+        self.request(system, SyncRequest { mode: Mode::Full, ..SyncRequest::default() }).await
     }
 
     /// Compares both systems by code that shares nothing with the converters.

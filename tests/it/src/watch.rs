@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use databridge_broker::async_nats::HeaderMap;
+use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
 use databridge_broker::names;
 use databridge_model::{DeadLetter, RunId};
+use futures::TryStreamExt;
 use sandbox::faults::{Action, Fault, FaultStatus};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -48,7 +50,7 @@ pub async fn until<T>(
         if Instant::now() > deadline {
             bail!("waited in vain for {what}");
         }
-        tokio::time::sleep(Duration::from_millis(15)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -72,12 +74,32 @@ impl Held<'_> {
     pub async fn release(&self) -> anyhow::Result<()> {
         Ok(self.town.admin.release(self.id).await?)
     }
+
+    /// Follows what makes the request to its end; meddles while the request is held, and then lets it go on.
+    pub fn during<T>(
+        &self,
+        work: impl Future<Output = anyhow::Result<T>>,
+        meddle: impl AsyncFnOnce() -> anyhow::Result<()>,
+    ) -> impl Future<Output = anyhow::Result<T>> {
+        let work = Box::pin(work);
+        let meddle = Box::pin(async {
+            self.reached().await?;
+            let meddled = meddle().await;
+            self.release().await?;
+            meddled
+        });
+        async {
+            let (done, meddled) = tokio::join!(work, meddle);
+            meddled?;
+            done
+        }
+    }
 }
 
 impl Town {
     /// Holds the next request that matches, as `fault` says, until it is released.
     pub async fn hold(&self, fault: Fault) -> anyhow::Result<Held<'_>> {
-        anyhow::ensure!(matches!(fault.action, Action::Hold | Action::HoldAfter), "that does not hold");
+        ensure!(matches!(fault.action, Action::Hold | Action::HoldAfter), "that does not hold");
         Ok(Held { town: self, id: self.admin.fault(&fault).await? })
     }
 
@@ -112,7 +134,6 @@ impl Town {
 
     /// The names of all streams, those of the buckets too.
     pub async fn streams(&self) -> anyhow::Result<Vec<String>> {
-        use futures::TryStreamExt;
         Ok(self.broker.jetstream().stream_names().try_collect().await?)
     }
 
@@ -157,22 +178,37 @@ impl Town {
 
     /// Waits until the reconciler has decided everything in PULL.
     pub async fn all_pulls_decided(&self) -> anyhow::Result<()> {
-        use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
         until("the pulls to be decided", async || {
             let stream = self.broker.jetstream().get_stream(names::PULL).await?;
-            let Ok(consumer) = stream
-                .get_consumer::<databridge_broker::async_nats::jetstream::consumer::pull::Config>(
-                    "reconciler",
-                )
-                .await
-            else {
-                return Ok(None);
-            };
-            let consumer: PullConsumer = consumer;
+            // A reconciler that has just started may not have made its consumer yet.
+            let consumer: Result<PullConsumer, _> = stream.get_consumer("reconciler").await;
+            let Ok(consumer) = consumer else { return Ok(None) };
             let info = consumer.get_info().await?;
             Ok((info.num_pending == 0 && info.num_ack_pending == 0).then_some(()))
         })
         .await
+    }
+
+    /// Waits until every sync request has been answered and taken out.
+    pub async fn all_requests_taken_out(&self) -> anyhow::Result<()> {
+        until("the requests to be taken out", async || {
+            Ok(self.messages(names::SYNC).await?.is_empty().then_some(()))
+        })
+        .await
+    }
+
+    /// Runs a cycle, and fails if it writes to either system.
+    pub async fn next_cycle_writes_nothing(&self) -> anyhow::Result<()> {
+        self.admin.reset_calls().await?;
+        self.cycle().await?;
+        let calls = self.admin.calls().await?;
+        ensure!(
+            (calls.clio.writes, calls.gis.writes) == (0, 0),
+            "the next cycle wrote: {:?} {:?}",
+            calls.clio.by_path,
+            calls.gis.by_path
+        );
+        Ok(())
     }
 
     /// How many calls wrote since the counters were last reset: to Clio, to the map.

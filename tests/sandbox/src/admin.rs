@@ -20,19 +20,19 @@ use crate::gis::{self, GisState};
 
 /// What the admin side works on.
 #[derive(Clone)]
-pub struct AdminState {
+pub(crate) struct AdminState {
     /// The gateway with counters, faults and traffic.
-    pub gateway: Arc<Gateway>,
+    pub(crate) gateway: Arc<Gateway>,
     /// The Clio half.
-    pub clio: Arc<ClioState>,
+    pub(crate) clio: Arc<ClioState>,
     /// The ArcGIS half.
-    pub gis: Arc<GisState>,
+    pub(crate) gis: Arc<GisState>,
     /// The clock of both.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 /// The routes, mounted at `/admin`.
-pub fn router(state: AdminState) -> Router {
+pub(crate) fn router(state: AdminState) -> Router {
     let gis_routes = gis::admin_router(Arc::clone(&state.gis));
     Router::new()
         .route("/calls", get(calls))
@@ -158,7 +158,7 @@ async fn matters(State(state): State<AdminState>) -> Response {
 }
 
 async fn add_matter(State(state): State<AdminState>, Json(new): Json<NewMatter>) -> Response {
-    edited(state.clio.add_by_hand(&new).map(|page| json!(page)))
+    edited(state.clio.add_by_hand(new).map(|page| json!(page)))
 }
 
 async fn edit_matter(
@@ -202,7 +202,7 @@ async fn users(State(state): State<AdminState>) -> Response {
 }
 
 async fn settings(State(state): State<AdminState>, Json(wanted): Json<ClioSettings>) -> Response {
-    if !state.clio.set(wanted) {
+    if !state.clio.set(&wanted) {
         return no_such("user");
     }
     done()

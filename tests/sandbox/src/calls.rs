@@ -43,7 +43,7 @@ pub struct Counts {
 
 impl Counts {
     /// Counts one request.
-    pub fn count(&mut self, effect: Effect, verb_and_path: String) {
+    pub(crate) fn count(&mut self, effect: Effect, verb_and_path: String) {
         let of_effect = match effect {
             Effect::Read => &mut self.reads,
             Effect::Write => &mut self.writes,
@@ -73,7 +73,7 @@ impl Calls {
     }
 
     /// The counts of one system, to be changed.
-    pub fn of_mut(&mut self, system: System) -> &mut Counts {
+    pub(crate) fn of_mut(&mut self, system: System) -> &mut Counts {
         match system {
             System::Clio => &mut self.clio,
             System::Gis => &mut self.gis,

@@ -10,8 +10,9 @@ use url::Url;
 
 use crate::calls::Calls;
 use crate::clio::hand::{ClioSettings, FieldEdit, FieldPage, MatterEdit, MatterPage, Named, NewMatter};
-use crate::endpoints::Stray;
 use crate::faults::{Fault, FaultStatus};
+pub use crate::gis::Feature as GisFeature;
+use crate::strays::Stray;
 use crate::traffic::Traffic;
 
 /// Why an admin call failed.
@@ -35,17 +36,6 @@ pub enum AdminError {
     /// The consent page was not what the client looks for.
     #[error("the consent page: {0}")]
     Consent(String),
-}
-
-/// A row of an ArcGIS layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GisFeature {
-    /// Field values by name.
-    pub attributes: Map<String, Value>,
-    /// Longitude in WGS 84; `None` without geometry.
-    pub lon: Option<f64>,
-    /// Latitude in WGS 84.
-    pub lat: Option<f64>,
 }
 
 /// What a person changes in a row of a layer. What is absent stays.

@@ -7,8 +7,6 @@ use crate::gis::{Feature, Layer};
 mod columns;
 mod records;
 
-use columns::Column;
-
 /// Why a file makes no layer at all.
 #[derive(Debug, thiserror::Error)]
 pub enum CsvLayerError {
@@ -55,8 +53,8 @@ pub struct CsvLayer {
 /// Reads a file into a layer with this number, named after the file.
 ///
 /// Types are whole number, number and text (at least 255 units long); an empty cell is null. Columns named latitude
-/// and longitude, or `x` and `y`, also give the point; a row without them has none, with a warning. A row with too many or too few
-/// cells, or in no UTF-8, is left out with a warning.
+/// and longitude, or `x` and `y`, also give the point; a row without them has none, with a warning. A row with too many
+/// or too few cells, or in no UTF-8, is left out with a warning.
 pub fn layer_from_csv(path: &Path, id: u32) -> Result<CsvLayer, CsvLayerError> {
     let bytes =
         std::fs::read(path).map_err(|source| CsvLayerError::Read { path: path.to_owned(), source })?;
@@ -77,24 +75,16 @@ fn layer_from_bytes(bytes: &[u8], name: &str, id: u32) -> Option<CsvLayer> {
             .zip(&record.cells)
             .map(|(column, cell)| (column.field.name.clone(), column.value(cell)))
             .collect();
-        let point = match place.as_ref().map(|place| place.of_row(&record.cells)) {
-            None => None,
-            Some(Ok(None)) => {
-                let reason = "the row has no coordinates, so it has no point".to_owned();
-                warnings.push(CsvWarning { line: record.line, reason });
-                None
-            }
-            Some(Ok(Some(point))) => Some(point),
-            Some(Err(reason)) => {
-                warnings.push(CsvWarning { line: record.line, reason });
-                None
-            }
-        };
+        let point = place.as_ref().map(|place| place.of_row(&record.cells)).transpose();
+        let point = point.unwrap_or_else(|reason| {
+            warnings.push(CsvWarning { line: record.line, reason });
+            None
+        });
         let (lon, lat) = point.unzip();
         features.push(Feature { attributes, lon, lat });
     }
     warnings.sort_by_key(|warning| warning.line);
-    let mut layer = Layer::new(id, name, columns.into_iter().map(|column: Column| column.field).collect());
+    let mut layer = Layer::new(id, name, columns.into_iter().map(|column| column.field).collect());
     layer.load(features);
     Some(CsvLayer { layer, warnings })
 }

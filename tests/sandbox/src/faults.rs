@@ -1,6 +1,6 @@
 //! Faults that a test switches on: what can go wrong between a client and either system.
 //!
-//! The middleware in [`crate::server`] asks [`Faults::take`] at every request and does what it answers.
+//! The gateway asks `Faults::take` at every request and does what it answers.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -172,23 +172,23 @@ pub struct FaultStatus {
 }
 
 /// A request as the faults see it.
-pub struct Struck<'a> {
+pub(crate) struct Struck<'a> {
     /// The system asked.
-    pub system: System,
+    pub(crate) system: System,
     /// The verb.
-    pub method: &'a str,
+    pub(crate) method: &'a str,
     /// Path and query as sent.
-    pub path_and_query: &'a str,
+    pub(crate) path_and_query: &'a str,
     /// The body as sent.
-    pub body: &'a [u8],
+    pub(crate) body: &'a [u8],
 }
 
 /// A fault that has fired, and where to wait for its release.
-pub struct Fired {
+pub(crate) struct Fired {
     /// Which fault.
-    pub id: u64,
+    pub(crate) id: u64,
     /// What to do.
-    pub action: Action,
+    pub(crate) action: Action,
     gate: watch::Receiver<bool>,
 }
 
@@ -214,7 +214,7 @@ struct Book {
 
 /// All faults of a sandbox. They are not kept over a restart.
 #[derive(Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     book: Mutex<Book>,
 }
 
@@ -224,7 +224,7 @@ impl Faults {
     }
 
     /// Arms a fault and gives its id.
-    pub fn arm(&self, fault: Fault) -> u64 {
+    pub(crate) fn arm(&self, fault: Fault) -> u64 {
         let mut book = self.book();
         book.last_id += 1;
         let id = book.last_id;
@@ -234,17 +234,17 @@ impl Faults {
     }
 
     /// Removes one fault, letting go what waits at it. False if there is none of that id.
-    pub fn remove(&self, id: u64) -> bool {
+    pub(crate) fn remove(&self, id: u64) -> bool {
         self.book().armed.remove(&id).is_some()
     }
 
     /// Removes all faults, letting go what waits.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.book().armed.clear();
     }
 
     /// Lets go what waits at a fault and disarms it. False if there is none of that id.
-    pub fn release(&self, id: u64) -> bool {
+    pub(crate) fn release(&self, id: u64) -> bool {
         let book = self.book();
         let Some(armed) = book.armed.get(&id) else { return false };
         armed.gate.send_replace(true);
@@ -252,7 +252,7 @@ impl Faults {
     }
 
     /// All faults with what they have done.
-    pub fn list(&self) -> Vec<FaultStatus> {
+    pub(crate) fn list(&self) -> Vec<FaultStatus> {
         let book = self.book();
         book.armed
             .iter()
@@ -268,7 +268,7 @@ impl Faults {
     }
 
     /// The fault that strikes this request, if any: the oldest armed one that matches. Counts it as fired.
-    pub fn take(&self, request: &Struck<'_>) -> Option<Fired> {
+    pub(crate) fn take(&self, request: &Struck<'_>) -> Option<Fired> {
         let mut book = self.book();
         for (id, armed) in &mut book.armed {
             if armed.is_spent() || !armed.fault.matches(request) {
@@ -285,7 +285,7 @@ impl Faults {
     }
 
     /// Waits until the fault is released or removed.
-    pub async fn wait_for_release(&self, fired: &Fired) {
+    pub(crate) async fn wait_for_release(&self, fired: &Fired) {
         self.change_waiting(fired.id, 1);
         let mut gate = fired.gate.clone();
         // An error means that the fault was removed, which lets go as a release does.
@@ -301,6 +301,6 @@ impl Faults {
 }
 
 /// The body of an ArcGIS error.
-pub fn arcgis_error(code: i64, message: &str, details: &[String]) -> Value {
+pub(crate) fn arcgis_error(code: i64, message: &str, details: &[String]) -> Value {
     serde_json::json!({"error": {"code": code, "message": message, "details": details}})
 }

@@ -32,16 +32,16 @@ const HALF_ANSWER_LEAVES: Duration = Duration::from_millis(50);
 
 /// Marks an answer that must reach the client byte for byte, uncompressed.
 #[derive(Debug, Clone, Copy)]
-pub struct AsItIs;
+pub(crate) struct AsItIs;
 
 /// The gateway before both systems.
-pub struct Gateway {
+pub(crate) struct Gateway {
     systems: Router,
     clock: Clock,
     /// Faults switched on.
-    pub faults: Faults,
+    pub(crate) faults: Faults,
     /// The recorder of the traffic.
-    pub recorder: Recorder,
+    pub(crate) recorder: Recorder,
     judge: Option<Judge>,
     calls: Mutex<Calls>,
     changes: AtomicU64,
@@ -49,7 +49,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway before these routes, which holds every exchange with Clio against a specification where one is given.
-    pub fn new(systems: Router, clock: Clock, specification: Option<Arc<Spec>>) -> Self {
+    pub(crate) fn new(systems: Router, clock: Clock, specification: Option<Arc<Spec>>) -> Self {
         Self {
             systems,
             clock,
@@ -62,12 +62,12 @@ impl Gateway {
     }
 
     /// The calls counted since the start or the last reset.
-    pub fn calls(&self) -> Calls {
+    pub(crate) fn calls(&self) -> Calls {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What the specification says against the exchanges so far.
-    pub fn violations(&self) -> Vec<String> {
+    pub(crate) fn violations(&self) -> Vec<String> {
         let found = self
             .judge
             .as_ref()
@@ -76,17 +76,17 @@ impl Gateway {
     }
 
     /// Sets all counts to zero.
-    pub fn reset_calls(&self) {
+    pub(crate) fn reset_calls(&self) {
         *self.calls.lock().unwrap_or_else(PoisonError::into_inner) = Calls::default();
     }
 
     /// Grows with every request that may have changed something.
-    pub fn changes(&self) -> u64 {
+    pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
     /// Notes that something may have changed.
-    pub fn note_change(&self) {
+    pub(crate) fn note_change(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -177,7 +177,7 @@ enum Delivery {
 }
 
 /// Handles a request to either system. It is done to its end even if the client goes away, as a real server does.
-pub async fn handle(
+pub(crate) async fn handle(
     State(gateway): State<Arc<Gateway>>,
     ConnectInfo(scissors): ConnectInfo<Scissors>,
     request: Request,

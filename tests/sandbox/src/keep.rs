@@ -8,13 +8,13 @@ use serde_json::Value;
 
 /// The contents of the file.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct KeptState {
+pub(crate) struct KeptState {
     /// Milliseconds that the clock is ahead of the machine's.
-    pub clock_ahead_ms: i64,
+    pub(crate) clock_ahead_ms: i64,
     /// The Clio half.
-    pub clio: Value,
+    pub(crate) clio: Value,
     /// The ArcGIS half.
-    pub gis: Value,
+    pub(crate) gis: Value,
 }
 
 /// Why the state could not be kept or taken up.
@@ -39,7 +39,7 @@ pub enum KeepError {
 }
 
 /// The state in a file; none if there is no such file yet.
-pub fn load(path: &Path) -> Result<Option<KeptState>, KeepError> {
+pub(crate) fn load(path: &Path) -> Result<Option<KeptState>, KeepError> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -50,7 +50,7 @@ pub fn load(path: &Path) -> Result<Option<KeptState>, KeepError> {
 }
 
 /// Writes the state beside the file and moves it into its place, so that a crash leaves the old or the new one whole.
-pub fn save(path: &Path, state: &KeptState) -> Result<(), KeepError> {
+pub(crate) fn save(path: &Path, state: &KeptState) -> Result<(), KeepError> {
     let text =
         serde_json::to_vec(state).map_err(|source| KeepError::Content { path: path.to_owned(), source })?;
     let beside = path.with_extension("new");

@@ -6,7 +6,7 @@
 // The ArcGIS metadata is one large JSON literal.
 #![recursion_limit = "256"]
 
-pub mod admin;
+mod admin;
 pub mod calls;
 pub mod city;
 pub mod client;
@@ -15,15 +15,17 @@ pub mod clock;
 pub mod csv_layer;
 pub mod endpoints;
 pub mod faults;
-pub mod gateway;
+mod gateway;
 pub mod gis;
-pub mod keep;
-pub mod listener;
+mod keep;
+mod listener;
 pub mod openapi;
 pub mod server;
+pub mod strays;
 pub mod traffic;
 
 pub use client::Admin;
 pub use clio::ClioOptions;
 pub use gis::GisOptions;
+pub use keep::KeepError;
 pub use server::{Sandbox, SandboxError, SandboxOptions};

@@ -14,13 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Scissors for one connection: once used, nothing more is written to it and it closes.
 #[derive(Debug, Clone, Default)]
-pub struct Scissors {
+pub(crate) struct Scissors {
     is_cut: Arc<AtomicBool>,
 }
 
 impl Scissors {
     /// Cuts the connection at its next read or write.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.is_cut.store(true, Ordering::Release);
     }
 
@@ -40,13 +40,13 @@ impl Connected<IncomingStream<'_, CuttableListener>> for Scissors {
 
 /// A TCP listener that gives each connection its scissors.
 #[derive(Debug)]
-pub struct CuttableListener {
+pub(crate) struct CuttableListener {
     inner: TcpListener,
 }
 
 impl CuttableListener {
     /// Wraps a bound listener.
-    pub fn new(inner: TcpListener) -> Self {
+    pub(crate) fn new(inner: TcpListener) -> Self {
         Self { inner }
     }
 }
@@ -69,7 +69,7 @@ impl Listener for CuttableListener {
 
 /// A connection that can be cut.
 #[derive(Debug)]
-pub struct CuttableStream {
+pub(crate) struct CuttableStream {
     stream: TcpStream,
     scissors: Scissors,
 }

@@ -6,11 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use sandbox::city::ACTIVE_LITIGATIONS;
 use sandbox::csv_layer::{CsvLayerError, layer_from_csv};
 use sandbox::{ClioOptions, GisOptions, Sandbox, SandboxError, SandboxOptions};
-
-/// The layer of active litigations.
-const LITIGATIONS_LAYER: u32 = 2;
 
 /// Gives the same sample city at every start.
 const CITY_SEED: u64 = 1;
@@ -75,7 +73,7 @@ async fn run(arguments: Arguments) -> Result<(), RunError> {
     let gis = match &arguments.gis_data {
         None => GisOptions::city(arguments.litigations, CITY_SEED),
         Some(file) => {
-            let read = layer_from_csv(file, LITIGATIONS_LAYER)?;
+            let read = layer_from_csv(file, ACTIVE_LITIGATIONS)?;
             for warning in &read.warnings {
                 tracing::warn!("{}: {warning}", file.display());
             }
@@ -138,7 +136,7 @@ Its admin side, to look and edit as a person would:
 
   curl {root}/admin/calls
   curl {root}/admin/clio/matters
-  curl {root}/admin/gis/layers/{LITIGATIONS_LAYER}/features
+  curl {root}/admin/gis/layers/{ACTIVE_LITIGATIONS}/features
   curl -X POST {root}/admin/clock -H 'content-type: application/json' -d '{{\"advance_seconds\": 60}}'
   curl -X POST {root}/admin/faults -H 'content-type: application/json' \\
        -d '{{\"system\": \"clio\", \"method\": \"POST\", \"action\": {{\"kind\": \"applied_then_504\"}}}}'

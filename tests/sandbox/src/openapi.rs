@@ -73,23 +73,22 @@ impl Spec {
 
     /// What a line of the table has that the specification lacks.
     pub fn lacks(&self, endpoint: &Endpoint) -> Vec<String> {
-        let place = format!("{} {}", endpoint.method, endpoint.path);
+        let place = format!("{} {}", endpoint.method(), endpoint.path);
         let path = format!("/{}.json", endpoint.path);
         let operation = self.document.get("paths").and_then(|paths| paths.get(&path));
-        let operation = operation.and_then(|path| path.get(endpoint.method.to_lowercase()));
+        let operation = operation.and_then(|path| path.get(endpoint.method().to_lowercase()));
         let Some(operation) = operation else {
             return vec![format!("{place}: not in the specification")];
         };
         let declared: BTreeSet<&str> = query_parameters(operation).filter_map(name_of).collect();
         let parameters = endpoint
-            .query
-            .iter()
-            .filter(|name| !declared.contains(**name))
+            .parameters()
+            .filter(|name| !declared.contains(name))
             .map(|name| format!("{place}: no parameter {name}"));
         let data = request_schema(operation).and_then(|schema| schema.pointer("/properties/data"));
         let keys = endpoint
-            .body
-            .iter()
+            .body_keys()
+            .into_iter()
             .filter(|key| !has_key(data, key))
             .map(|key| format!("{place}: no body key {key}"));
         parameters.chain(keys).collect()

@@ -101,7 +101,7 @@ impl Parts {
         Ok(KeptState {
             clock_ahead_ms: self.clock.offset().num_milliseconds(),
             clio: self.clio.snapshot()?,
-            gis: self.gis.snapshot(),
+            gis: self.gis.snapshot()?,
         })
     }
 
@@ -268,7 +268,7 @@ async fn keep_changes(parts: Arc<Parts>, path: Option<PathBuf>, shutdown: Cancel
     let Some(path) = path else { return };
     let mut kept = None;
     while shutdown.run_until_cancelled(tokio::time::sleep(KEEP_EVERY)).await.is_some() {
-        let changes = parts.gateway.changes() + parts.gis.changes();
+        let changes = parts.gateway.changes();
         if kept == Some(changes) {
             continue;
         }

@@ -38,7 +38,7 @@ struct Tape {
 
 /// The recorder. Off at the start.
 #[derive(Default)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     tape: Mutex<Tape>,
 }
 
@@ -48,7 +48,7 @@ impl Recorder {
     }
 
     /// Starts a new recording, or stops and keeps what there is.
-    pub fn set(&self, on: bool) {
+    pub(crate) fn set(&self, on: bool) {
         let mut tape = self.tape();
         if on && !tape.on {
             tape.recorded.clear();
@@ -57,12 +57,12 @@ impl Recorder {
     }
 
     /// Whether requests are being recorded.
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.tape().on
     }
 
     /// Adds one exchange, if recording.
-    pub fn add(&self, exchange: Traffic) {
+    pub(crate) fn add(&self, exchange: Traffic) {
         let mut tape = self.tape();
         if tape.on {
             tape.recorded.push(exchange);
@@ -70,7 +70,7 @@ impl Recorder {
     }
 
     /// What was recorded, oldest first.
-    pub fn all(&self) -> Vec<Traffic> {
+    pub(crate) fn all(&self) -> Vec<Traffic> {
         self.tape().recorded.clone()
     }
 }

@@ -6,12 +6,12 @@ use databridge_seal::{SealError, Sealed, SealingKey};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
+use crate::settings::CALLBACK_PATH;
+
 /// Time to sign in at Clio, a second factor included, and to read what is asked.
 const LIFETIME: TimeDelta = TimeDelta::minutes(30);
 
 const NAME: &str = "databridge_consent";
-
-const PATH: &str = "/callback";
 
 /// A consent that this browser has begun.
 #[derive(Serialize, Deserialize)]
@@ -30,7 +30,7 @@ impl Begun {
         let plain = serde_json::to_vec(self).unwrap_or_default();
         let sealed = key.seal(&plain, NAME.as_bytes())?;
         let cookie = Cookie::build((NAME, sealed.to_string()));
-        Ok(cookie.path(PATH).http_only(true).secure(is_https).same_site(SameSite::Lax).build())
+        Ok(cookie.path(CALLBACK_PATH).http_only(true).secure(is_https).same_site(SameSite::Lax).build())
     }
 
     /// What the cookie holds, if it is ours and not too old.
@@ -44,5 +44,5 @@ impl Begun {
 
 /// Takes the cookie away from the browser.
 pub(crate) fn without(jar: CookieJar) -> CookieJar {
-    jar.remove(Cookie::build(NAME).path(PATH))
+    jar.remove(Cookie::build(NAME).path(CALLBACK_PATH))
 }

@@ -44,6 +44,9 @@ pub struct Comparer {
     pub pairs: Vec<Pair>,
 }
 
+/// The custom fields of a matter by name, those not set being empty.
+pub(crate) type Values = BTreeMap<String, String>;
+
 /// What a comparison found.
 #[derive(Debug, Default)]
 pub struct Comparison {
@@ -125,20 +128,7 @@ impl Comparer {
     pub async fn compare(&self, admin: &Admin, layer: u32, waiting: &[Parked]) -> anyhow::Result<Comparison> {
         let features = admin.features(layer).await?;
         let matters = self.matters_by_key(admin).await?;
-        let parked_fields: BTreeSet<_> = waiting
-            .iter()
-            .filter_map(|parked| Some((parked.key.as_ref()?.as_str(), parked.field.as_deref()?)))
-            .collect();
-        let parked_records: BTreeSet<_> = waiting
-            .iter()
-            .filter(|parked| parked.field.is_none())
-            .filter_map(|parked| Some(parked.key.as_ref()?.as_str()))
-            .collect();
-        let parked_ids: BTreeSet<_> = waiting
-            .iter()
-            .filter(|parked| parked.key.is_none())
-            .filter_map(|parked| parked.id.as_deref())
-            .collect();
+        let waiting = Waiting::of(waiting);
         let mut found = Comparison {
             records: features.len(),
             matters: matters.values().map(Vec::len).sum(),
@@ -146,34 +136,15 @@ impl Comparer {
         };
         let mut keys = BTreeSet::new();
         for feature in &features {
-            let key = plain(feature.attributes.get(&self.gis_key)).trim().to_owned();
-            let id = plain(feature.attributes.get("OBJECTID"));
-            keys.insert(key.clone());
-            if parked_records.contains(key.as_str()) || (key.is_empty() && parked_ids.contains(id.as_str())) {
-                continue;
-            }
-            match matters.get(&key).map(Vec::as_slice) {
-                None | Some([]) => found.differences.push(format!("{key} (row {id}) has no matter")),
-                Some([matter]) => {
-                    for pair in
-                        self.pairs.iter().filter(|pair| !parked_fields.contains(&(key.as_str(), &pair.clio)))
-                    {
-                        found.compared += 1;
-                        let (left, right) =
-                            (value_of(feature, pair), matter.get(&pair.clio).cloned().unwrap_or_default());
-                        if !same(&left, &right, pair.kind) {
-                            found.differences.push(format!(
-                                "{key}: {} is `{}` and {} is `{}`",
-                                pair.gis,
-                                shortened(&left),
-                                pair.clio,
-                                shortened(&right)
-                            ));
-                        }
-                    }
+            let (key, id) = (self.key_of(feature), plain(feature.attributes.get("OBJECTID")));
+            if !waiting.has_record(&key, &id) {
+                match matters.get(&key).map(Vec::as_slice) {
+                    None | Some([]) => found.differences.push(format!("{key} (row {id}) has no matter")),
+                    Some([matter]) => self.compare_pair(&key, feature, matter, &waiting, &mut found),
+                    Some(several) => found.differences.push(format!("{key} has {} matters", several.len())),
                 }
-                Some(several) => found.differences.push(format!("{key} has {} matters", several.len())),
             }
+            keys.insert(key);
         }
         for key in matters.keys().filter(|key| !keys.contains(*key)) {
             found.differences.push(format!("the matter of {key} has no row"));
@@ -181,12 +152,41 @@ impl Comparer {
         Ok(found)
     }
 
+    fn compare_pair(
+        &self,
+        key: &str,
+        feature: &GisFeature,
+        matter: &Values,
+        waiting: &Waiting<'_>,
+        found: &mut Comparison,
+    ) {
+        for pair in self.pairs.iter().filter(|pair| !waiting.fields.contains(&(key, &pair.clio))) {
+            found.compared += 1;
+            let (left, right) =
+                (value_of(feature, pair), matter.get(&pair.clio).cloned().unwrap_or_default());
+            if !same(&left, &right, pair.kind) {
+                found.differences.push(format!(
+                    "{key}: {} is `{}` and {} is `{}`",
+                    pair.gis,
+                    shortened(&left),
+                    pair.clio,
+                    shortened(&right)
+                ));
+            }
+        }
+    }
+
+    /// The key of a row, empty where it has none.
+    pub(crate) fn key_of(&self, feature: &GisFeature) -> String {
+        plain(feature.attributes.get(&self.gis_key)).trim().to_owned()
+    }
+
     /// The values of every matter that has the key field, by key.
-    pub async fn matters_by_key(
+    pub(crate) async fn matters_by_key(
         &self,
         admin: &Admin,
-    ) -> anyhow::Result<BTreeMap<String, Vec<BTreeMap<String, String>>>> {
-        let mut matters: BTreeMap<String, Vec<BTreeMap<String, String>>> = BTreeMap::new();
+    ) -> anyhow::Result<BTreeMap<String, Vec<Values>>> {
+        let mut matters: BTreeMap<String, Vec<Values>> = BTreeMap::new();
         for matter in admin.matters().await? {
             let Some(Some(key)) = matter.custom_fields.get(&self.clio_key) else { continue };
             let values = matter
@@ -200,8 +200,37 @@ impl Comparer {
     }
 }
 
+/// What the services parked, sorted by what they know of it.
+struct Waiting<'a> {
+    /// Fields, by the record's key.
+    fields: BTreeSet<(&'a str, &'a str)>,
+    /// Whole records, by their keys.
+    keys: BTreeSet<&'a str>,
+    /// Rows without a key, by their ids.
+    ids: BTreeSet<&'a str>,
+}
+
+impl<'a> Waiting<'a> {
+    fn of(parked: &'a [Parked]) -> Self {
+        let mut waiting = Self { fields: BTreeSet::new(), keys: BTreeSet::new(), ids: BTreeSet::new() };
+        for parked in parked {
+            match (&parked.key, &parked.field, &parked.id) {
+                (Some(key), Some(field), _) => drop(waiting.fields.insert((key.as_str(), field.as_str()))),
+                (Some(key), None, _) => drop(waiting.keys.insert(key.as_str())),
+                (None, _, Some(id)) => drop(waiting.ids.insert(id.as_str())),
+                (None, _, None) => {}
+            }
+        }
+        waiting
+    }
+
+    fn has_record(&self, key: &str, id: &str) -> bool {
+        self.keys.contains(key) || (key.is_empty() && self.ids.contains(id))
+    }
+}
+
 /// A row's value as text.
-pub fn value_of(feature: &GisFeature, pair: &Pair) -> String {
+pub(crate) fn value_of(feature: &GisFeature, pair: &Pair) -> String {
     match pair.kind {
         Kind::Plain => plain(feature.attributes.get(&pair.gis)),
         Kind::Longitude => feature.lon.map(|degrees| degrees.to_string()).unwrap_or_default(),

@@ -53,7 +53,7 @@ impl<'a> People<'a> {
         let mut edits = Vec::new();
         let features = self.admin.features(self.layer).await?;
         let rows = features.iter().filter_map(|feature| {
-            let key = feature.attributes.get(&self.comparer.gis_key).map(text_of)?;
+            let key = self.comparer.key_of(feature);
             matters.get(&key).is_some_and(|matters| matters.len() == 1).then_some((feature, key))
         });
         for (turn, (feature, key)) in rows.take(count).enumerate() {
@@ -136,8 +136,7 @@ impl<'a> People<'a> {
                 matter.and_then(|matter| matter.get(&edit.pair.clio)) == Some(&edit.value)
             } else {
                 features.iter().any(|feature| {
-                    let key = feature.attributes.get(&self.comparer.gis_key).map(text_of);
-                    key.as_deref() == Some(edit.key.as_str()) && value_of(feature, &edit.pair) == edit.value
+                    self.comparer.key_of(feature) == edit.key && value_of(feature, &edit.pair) == edit.value
                 })
             }
         };
@@ -172,10 +171,6 @@ fn free_texts(comparer: &Comparer, config: &ConfigFolder) -> anyhow::Result<Vec<
 fn edited(text: &str, remark: &str) -> String {
     let kept: String = text.chars().take(100).collect();
     format!("{kept} ({remark})").trim().to_owned()
-}
-
-fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned())
 }
 
 /// The text on one line, with its end, where the remark is.

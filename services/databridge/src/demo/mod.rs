@@ -13,10 +13,10 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use databridge_broker::Broker;
-use databridge_model::{Mode, SyncRequest, SystemName};
+use databridge_model::{Mode, Parked, SyncRequest, SystemName};
 use indicatif::HumanCount;
 use sandbox::Admin;
-use serde_json::Value;
+use serde_json::json;
 
 use self::consent::Connected;
 use self::edits::{Edit, People};
@@ -70,8 +70,8 @@ struct Show {
     gis: SystemName,
     clio: SystemName,
     table: Table,
-    /// What the runs left for a person, each once.
-    waiting: Vec<databridge_model::Parked>,
+    /// What the runs left for a person, told again by each run that met it.
+    waiting: Vec<Parked>,
     went_well: bool,
     began: Instant,
 }
@@ -102,14 +102,12 @@ impl Show {
         self.run_phase("migrate", &gis, &migrate).await?;
 
         if !args.no_edits {
-            let people = People::new(&self.admin, self.plan.layer, &self.plan.comparer, &self.plan.config)?;
-            let edits = people.edit_the_map(EDITS).await?;
+            let edits = self.people()?.edit_the_map(EDITS).await?;
             println!("\nPeople change {} records on the map", edits.len());
             self.sync(&format!("{} edits on the map", edits.len()), &gis).await?;
             self.see_arrive(&edits).await?;
 
-            let people = People::new(&self.admin, self.plan.layer, &self.plan.comparer, &self.plan.config)?;
-            let edits = people.edit_clio(EDITS).await?;
+            let edits = self.people()?.edit_clio(EDITS).await?;
             println!("\nPeople change {} matters in Clio", edits.len());
             self.sync(&format!("{} edits in Clio", edits.len()), &clio).await?;
             self.see_arrive(&edits).await?;
@@ -137,8 +135,7 @@ impl Show {
         println!("\nFinding what is needed in Clio, and making what is missing");
         let phase = Phase::begin("bootstrap", &self.admin).await?;
         let bar = follow::bar("bootstrap");
-        let empty = Value::Object(serde_json::Map::new());
-        let answer = commands::ask(&self.broker, "bootstrap.clio", &empty, "clio-bridge").await;
+        let answer = commands::ask(&self.broker, "bootstrap.clio", &json!({}), "clio-bridge").await;
         bar.finish_and_clear();
         let report = commands::bootstrap_report(answer?)?;
         for (done, things) in [("found", &report.found), ("made", &report.made)] {
@@ -176,9 +173,12 @@ impl Show {
         Ok(story)
     }
 
+    fn people(&self) -> anyhow::Result<People<'_>> {
+        People::new(&self.admin, self.plan.layer, &self.plan.comparer, &self.plan.config)
+    }
+
     async fn see_arrive(&mut self, edits: &[Edit]) -> anyhow::Result<()> {
-        let people = People::new(&self.admin, self.plan.layer, &self.plan.comparer, &self.plan.config)?;
-        self.went_well &= people.see_arrive(edits).await?;
+        self.went_well &= self.people()?.see_arrive(edits).await?;
         Ok(())
     }
 

@@ -84,7 +84,7 @@ fn default_config() -> anyhow::Result<PathBuf> {
         .context("the folder `config` is not here; run the demo in the project's folder")
 }
 
-/// The layer that the sandbox plays: the first that the gis system file names.
+/// The layer that the sandbox plays: the first by name of those in the gis system file.
 pub fn layer_of(config: &ConfigFolder) -> anyhow::Result<u32> {
     let system = config.system(&"gis".parse()?)?;
     let layers = system.bridge.get("layers").and_then(|layers| layers.as_table());

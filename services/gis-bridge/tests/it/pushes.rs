@@ -239,6 +239,36 @@ async fn a_new_row_comes_back_with_its_ids_and_can_be_deleted() {
 }
 
 #[tokio::test]
+async fn a_server_that_gives_few_rows_at_once_hides_no_key_that_is_there() {
+    let stage = Stage::city(30).await;
+    let (pages, _) = stage.listed(Span::Whole, None, 999).await;
+    let records = pages.iter().flat_map(|page| &page.records);
+    let creates: Vec<_> = records
+        .map(|shown| {
+            task(json!({"op": "create", "set": {"CivilWarrant": shown.key, "ADDRESS1": "1 Twice St"}}))
+        })
+        .collect();
+    // The bridge has not looked at the layer since: it learns of the limit by being given less.
+    stage.admin.layer_settings(LAYER, json!({"max_record_count": 4})).await.unwrap();
+    let effects = stage.apply(creates).await;
+    assert!(effects.iter().all(|effect| result(effect) == OutcomeResult::Exists), "{effects:?}");
+    assert_eq!(stage.admin.features(LAYER).await.unwrap().len(), 30);
+}
+
+#[tokio::test]
+async fn a_field_that_the_layer_lost_is_parked_when_a_row_is_made_and_not_told_as_written() {
+    let stage = Stage::city(3).await;
+    stage.listed(Span::Whole, None, 999).await;
+    stage.admin.layer_settings(LAYER, json!({"remove_field": "ce_name"})).await.unwrap();
+    let create = task(json!({"op": "create", "set": {"CivilWarrant": "E-NEW", "ce_name": "Ada"}}));
+    let effects = stage.apply(vec![create]).await;
+    assert_eq!(result(&effects[0]), OutcomeResult::Written);
+    let Effect::Settled { shown: Some(shown), parked, .. } = &effects[0] else { panic!() };
+    assert!(parked["ce_name"].contains("no field `ce_name`"), "{parked:?}");
+    assert!(!shown.fields.contains_key("ce_name"), "{shown:?}");
+}
+
+#[tokio::test]
 async fn a_push_without_a_row_is_refused_and_the_one_beside_it_passes() {
     let stage = Stage::city(3).await;
     let nowhere = task(json!({"op": "update", "target": {"id": "E-1"}, "set": {"ADDRESS1": "x"}}));

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use databridge::commands;
-use databridge_model::{Mode, SyncRequest};
 use it::town::{text, value};
 use it::{Town, TownOptions};
 use sandbox::GisOptions;
@@ -96,16 +95,12 @@ async fn a_token_of_clio_that_ends_in_mid_run_is_renewed_and_the_run_goes_on() -
     let town = Town::of(6).await?;
     town.migrate().await?;
     let page = town.hold(Fault::new(System::Clio, Action::Hold).method("GET").path("matters.json?")).await?;
-    let meddle = async {
-        page.reached().await?;
+    let meddle = async || {
         // 40 days at Clio: the access token has ended there, and the refresh token has not.
         town.admin.advance_clock(Duration::from_secs(40 * 24 * 3600)).await?;
-        page.release().await
+        Ok(())
     };
-    let full = SyncRequest { mode: Mode::Full, ..SyncRequest::default() };
-    let (story, meddled) = tokio::join!(town.request("clio", full), meddle);
-    meddled?;
-    let story = story?;
+    let story = page.during(town.full_sync("clio"), meddle).await?;
     assert_eq!((story.summary.records, story.summary.errors.len()), (6, 0), "{:?}", story.summary.errors);
     town.assert_same().await
 }
@@ -129,7 +124,7 @@ async fn the_map_with_a_fixed_token_is_read_and_written() -> Result {
     town.assert_same().await?;
     // Another token in its place: the run says which setting to mend.
     town.admin.gis_settings(json!({"token": "another"})).await?;
-    let story = town.request("gis", SyncRequest { mode: Mode::Full, ..SyncRequest::default() }).await?;
+    let story = town.full_sync("gis").await?;
     let [error] = story.summary.errors.as_slice() else { panic!("one: {:?}", story.summary.errors) };
     assert!(error.contains("GIS_TOKEN") && !error.contains("sandbox-token"), "{error}");
     Ok(())
@@ -141,27 +136,22 @@ async fn a_generated_token_that_ends_in_mid_run_is_renewed_and_the_run_goes_on()
     let town = guarded(GisAuth::GenerateToken, options).await?;
     let second_page = Fault::new(System::Gis, Action::Hold).path("/2/query").body("orderByFields").skip(1);
     let page = town.hold(second_page).await?;
-    let meddle = async {
-        page.reached().await?;
+    let meddle = async || {
         town.admin.expire_gis_tokens().await?;
-        page.release().await
+        Ok(())
     };
-    let (story, meddled) = tokio::join!(town.migrate(), meddle);
-    meddled?;
-    let story = story?;
+    let story = page.during(town.migrate(), meddle).await?;
     assert_eq!((story.summary.written, story.summary.errors.len()), (5, 0), "{:?}", story.summary.errors);
     // So between the query before a write and the write.
     let matter = town.matters().await?.remove(0);
     town.edit_matter(&matter, "Property Owner", "New Owner").await?;
     let edits = town.hold(Fault::new(System::Gis, Action::Hold).path("applyEdits")).await?;
-    let meddle = async {
-        edits.reached().await?;
+    let meddle = async || {
         town.admin.expire_gis_tokens().await?;
-        edits.release().await
+        Ok(())
     };
-    let (story, meddled) = tokio::join!(town.sync("clio"), meddle);
-    meddled?;
-    assert_eq!(story?.summary.written, 1);
+    let story = edits.during(town.sync("clio"), meddle).await?;
+    assert_eq!(story.summary.written, 1);
     let calls = town.admin.calls().await?;
     assert_eq!(
         calls.gis.by_path.get("POST tokens/generateToken").copied().unwrap_or_default(),

@@ -100,7 +100,7 @@ async fn a_second_row_of_a_key_that_has_a_matter_changes_nothing_until_one_is_go
     assert_eq!(value(&matter, "Location"), text(&row, "ADDRESS1"));
     assert_ne!(value(&matter, "Property Owner"), "New Owner", "nothing is carried over while there are two");
     town.admin.delete_feature(town.layer(), ids[0]).await?;
-    town.request("gis", SyncRequest { mode: Mode::Full, ..SyncRequest::default() }).await?;
+    town.full_sync("gis").await?;
     assert_eq!(value(&town.matter(&warrant).await?, "Property Owner"), "New Owner");
     town.assert_same().await
 }
@@ -228,9 +228,7 @@ async fn an_option_that_clio_lacks_parks_that_field_and_the_others_are_written()
         ("9 Z St".into(), "Hearing".into())
     );
     // The parked value is not tried again and again, nor overwritten from Clio.
-    town.admin.reset_calls().await?;
-    town.cycle().await?;
-    assert_eq!(town.writes().await?, (0, 0));
+    town.next_cycle_writes_nothing().await?;
     assert_eq!(text(&town.row("E-2").await?, "Court_Status"), "Arbitration");
     // A person chooses one that Clio has; for the other, somebody adds the option and enters it again.
     town.admin.edit_feature(town.layer(), ids[0], &GisEdit::field("Court_Status", "Stay")).await?;
@@ -255,9 +253,8 @@ async fn an_option_added_in_clio_lets_the_value_that_waited_for_it_go_over() -> 
     town.admin.edit_custom_field("Court Status", &option).await?;
     // What waits is told and tried again by each full sync. Clio's goes first: for a minute after an option was looked
     // for in vain, only that reads the options anew.
-    let full = || SyncRequest { mode: Mode::Full, ..SyncRequest::default() };
-    town.request("clio", full()).await?;
-    let story = town.request("gis", full()).await?;
+    town.full_sync("clio").await?;
+    let story = town.full_sync("gis").await?;
     assert_eq!(story.parked, []);
     assert_eq!(value(&town.matter("E-1").await?, "Court Status"), "Mediation");
     town.assert_same().await
@@ -305,8 +302,7 @@ async fn a_custom_field_deleted_in_clio_is_told_and_empties_nothing_on_the_map()
     town.admin.edit_custom_field("NPA Inspection Summary", &deleted).await?;
     town.edit_matter(&matter, "Property Owner", "New Owner").await?;
     town.let_the_overlap_pass().await?;
-    let full = SyncRequest { mode: Mode::Full, ..SyncRequest::default() };
-    town.request("clio", full).await?;
+    town.full_sync("clio").await?;
     let row = town.row(&warrant).await?;
     assert_eq!(text(&row, "NPA_Inspect_Summary"), "Roof open.");
     assert_eq!(text(&row, "Court_Property_Owner"), "New Owner");

@@ -1,8 +1,10 @@
 //! Messages that nobody can read, and requests that nobody can answer: each a dead letter with a reason, and nothing
 //! waits behind it.
 
+use anyhow::{Context, bail};
 use databridge_broker::names;
 use databridge_model::{OutcomeResult, RunId};
+use futures::StreamExt;
 use it::Town;
 use it::town::{text, value};
 use serde_json::{Value, json};
@@ -83,10 +85,7 @@ async fn an_unreadable_message_is_a_dead_letter_and_the_next_one_passes() -> Res
     town.cycle().await?;
     assert_eq!(value(&town.matter(&warrant).await?, "Property Owner"), "New Owner");
     town.assert_same().await?;
-    it::watch::until("the requests to be taken out", async || {
-        Ok(town.messages(names::SYNC).await?.is_empty().then_some(()))
-    })
-    .await
+    town.all_requests_taken_out().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,10 +121,7 @@ async fn an_unknown_system_is_refused_with_the_list_of_systems() -> Result {
         "{}",
         letter.error
     );
-    it::watch::until("the requests to be taken out", async || {
-        Ok(town.messages(names::SYNC).await?.is_empty().then_some(()))
-    })
-    .await?;
+    town.all_requests_taken_out().await?;
     assert_eq!(town.dead_letters().await?.len(), 2);
     town.migrate().await.map(drop)
 }
@@ -155,4 +151,58 @@ async fn a_dead_request_mended_and_published_again_is_answered() -> Result {
     town.ended(RunId(again)).await?;
     assert_eq!(value(&town.matter(&warrant).await?, "Property Owner"), "New Owner");
     Ok(())
+}
+
+/// Lets PULL take no more messages than it holds, or as many as come.
+async fn fill_pull(town: &Town, full: bool) -> Result {
+    let jetstream = town.broker.jetstream();
+    let info = jetstream.get_stream(names::PULL).await?.get_info().await?;
+    let mut config = info.config;
+    config.max_messages = if full { info.state.messages.try_into()? } else { -1 };
+    jetstream.update_stream(config).await?;
+    Ok(())
+}
+
+/// Gives each request that the gis-bridge puts off back to it at once: its twenty tries would take ten minutes.
+async fn hurry_the_tries(town: &Town) -> anyhow::Result<impl Future<Output = anyhow::Error>> {
+    let client = town.broker.client().clone();
+    let mut answers = client.subscribe("$JS.ACK.>").await?;
+    client.flush().await?;
+    Ok(async move {
+        while let Some(answer) = answers.next().await {
+            let is_put_off = answer.payload.starts_with(b"-NAK {");
+            if is_put_off
+                && answer.subject.contains(".SYNC.gis-bridge.")
+                && let Err(error) = client.publish(answer.subject, "-NAK".into()).await
+            {
+                return error.into();
+            }
+        }
+        anyhow::anyhow!("the subscription to the answers ended")
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_its_bridge_gives_up_closes_its_run_with_a_reason_and_the_next_run_catches_up()
+-> Result {
+    let town = Town::of(1).await?;
+    town.migrate().await?;
+    let row = town.rows().await?.remove(0);
+    town.edit_row(&row, "Court_Property_Owner", "New Owner").await?;
+    fill_pull(&town, true).await?;
+    let hurry = hurry_the_tries(&town).await?;
+    let story = tokio::select! {
+        story = town.sync("gis") => story?,
+        error = hurry => bail!("the tries are not hurried any more: {error}"),
+    };
+    let run = story.run.context("the run has no id")?;
+    let (subject, letter) = town.dead_letter(names::SYNC, run.0).await?;
+    assert_eq!((subject.as_str(), letter.attempts.len()), ("dead.sync.gis._._", 20));
+    assert!(letter.error.contains("NATS refused the batch"), "{}", letter.error);
+    assert_eq!(story.summary.errors, [format!("gis.active_litigations: {}", letter.error)]);
+    town.all_requests_taken_out().await?;
+    fill_pull(&town, false).await?;
+    assert_eq!(town.sync("gis").await?.summary.errors, [] as [String; 0]);
+    assert_eq!(value(&town.matter(&text(&row, "CivilWarrant")).await?, "Property Owner"), "New Owner");
+    town.assert_same().await
 }

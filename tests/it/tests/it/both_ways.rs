@@ -21,8 +21,7 @@ async fn a_second_migrate_writes_nothing() -> Result {
     town.admin.reset_calls().await?;
     let story = town.migrate().await?;
     assert_eq!(story.summary.pushes, 0);
-    let calls = town.admin.calls().await?;
-    assert_eq!((calls.clio.writes, calls.gis.writes), (0, 0));
+    assert_eq!(town.writes().await?, (0, 0));
     Ok(())
 }
 
@@ -30,11 +29,7 @@ async fn a_second_migrate_writes_nothing() -> Result {
 async fn the_cycle_after_a_migrate_writes_nothing() -> Result {
     let town = Town::of(20).await?;
     town.migrate().await?;
-    town.admin.reset_calls().await?;
-    town.cycle().await?;
-    let calls = town.admin.calls().await?;
-    assert_eq!((calls.clio.writes, calls.gis.writes), (0, 0));
-    Ok(())
+    town.next_cycle_writes_nothing().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,11 +41,7 @@ async fn an_edit_on_the_map_arrives_in_clio_and_does_not_come_back() -> Result {
     town.sync("gis").await?;
     let matter = town.matter(&text(&row, "CivilWarrant")).await?;
     assert_eq!(value(&matter, "Property Owner"), "Ida B. Wells");
-    town.admin.reset_calls().await?;
-    town.cycle().await?;
-    let calls = town.admin.calls().await?;
-    assert_eq!((calls.clio.writes, calls.gis.writes), (0, 0));
-    Ok(())
+    town.next_cycle_writes_nothing().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,9 +53,5 @@ async fn an_edit_in_clio_arrives_on_the_map_and_does_not_come_back() -> Result {
     town.sync("clio").await?;
     let row = town.row(&value(&matter, "Civil Warrant")).await?;
     assert_eq!(text(&row, "Court_Status"), "Dismissed");
-    town.admin.reset_calls().await?;
-    town.cycle().await?;
-    let calls = town.admin.calls().await?;
-    assert_eq!((calls.clio.writes, calls.gis.writes), (0, 0));
-    Ok(())
+    town.next_cycle_writes_nothing().await
 }

@@ -45,8 +45,7 @@ async fn a_hundred_real_cases_migrate_and_none_differs() -> Result {
     let story = town.migrate().await?;
     town.cycle().await?;
     assert_eq!(story.summary.pushes, 0);
-    let calls = town.admin.calls().await?;
-    assert_eq!((calls.clio.writes, calls.gis.writes), (0, 0));
+    assert_eq!(town.writes().await?, (0, 0));
     Ok(())
 }
 

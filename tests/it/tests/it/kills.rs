@@ -1,15 +1,16 @@
 //! Each service killed with SIGKILL at every step of a flow: one matter a litigation, right values, every run closes.
 
+use futures::future::try_join_all;
 use it::crash::{Crashes, Flow};
 
 type Result = anyhow::Result<()>;
 
 /// The steps of answering a sync request, in either bridge.
-pub(crate) const PULL: [&str; 4] =
+const PULL: [&str; 4] =
     ["pull.before-commit", "pull.after-commit", "pull.before-listed", "pull.after-listed"];
 
 /// The steps of answering a push request, in either bridge; those of the effect itself are the bridge's own.
-pub(crate) const PUSH: [&str; 5] = [
+const PUSH: [&str; 5] = [
     "push.after-intent",
     "push.before-outcome",
     "push.after-outcome",
@@ -18,13 +19,13 @@ pub(crate) const PUSH: [&str; 5] = [
 ];
 
 /// The steps of a write to Clio.
-pub(crate) const CLIO: [&str; 2] = ["clio.before-send", "clio.after-send"];
+const CLIO: [&str; 2] = ["clio.before-send", "clio.after-send"];
 
 /// The steps of a write to the feature service.
-pub(crate) const GIS: [&str; 2] = ["gis.before-apply", "gis.after-apply"];
+const GIS: [&str; 2] = ["gis.before-apply", "gis.after-apply"];
 
 /// The steps of the reconciler, in every flow.
-pub(crate) const RECONCILER: [&str; 9] = [
+const RECONCILER: [&str; 9] = [
     "reconciler.before-run-opened",
     "reconciler.after-run-opened",
     "reconciler.after-link",
@@ -37,46 +38,51 @@ pub(crate) const RECONCILER: [&str; 9] = [
 ];
 
 /// What the reconciler does in a migrate only: it asks for the other side's listing.
-pub(crate) const MIGRATE: [&str; 1] = ["reconciler.before-part"];
+const MIGRATE: [&str; 1] = ["reconciler.before-part"];
+
+/// The services that take part in a flow, each with its steps.
+pub(crate) fn steps(flow: Flow) -> [(&'static str, Vec<&'static str>); 3] {
+    let to_clio = [&PUSH[..], &CLIO].concat();
+    match flow {
+        Flow::Create | Flow::ToMatter => {
+            [("gis-bridge", PULL.into()), ("reconciler", RECONCILER.into()), ("clio-bridge", to_clio)]
+        }
+        Flow::Migrate => [
+            ("gis-bridge", PULL.into()),
+            ("reconciler", [&RECONCILER[..], &MIGRATE].concat()),
+            ("clio-bridge", [&PULL[..], &to_clio].concat()),
+        ],
+        Flow::ToRow => [
+            ("clio-bridge", PULL.into()),
+            ("reconciler", RECONCILER.into()),
+            ("gis-bridge", [&PUSH[..], &GIS].concat()),
+        ],
+    }
+}
+
+async fn survives(flow: Flow) -> Result {
+    let of = |(service, points)| Crashes::of_a_service(flow, service, points);
+    try_join_all(steps(flow).map(of)).await.map(drop)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_survives_every_kill() -> Result {
-    tokio::try_join!(
-        Crashes::of_a_service(Flow::Create, "gis-bridge", &PULL),
-        Crashes::of_a_service(Flow::Create, "reconciler", &RECONCILER),
-        Crashes::of_a_service(Flow::Create, "clio-bridge", [&PUSH[..], &CLIO].concat()),
-    )?;
-    Ok(())
+    survives(Flow::Create).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migrate_survives_every_kill() -> Result {
-    tokio::try_join!(
-        Crashes::of_a_service(Flow::Migrate, "gis-bridge", &PULL),
-        Crashes::of_a_service(Flow::Migrate, "reconciler", [&RECONCILER[..], &MIGRATE].concat()),
-        Crashes::of_a_service(Flow::Migrate, "clio-bridge", [&PULL[..], &PUSH, &CLIO].concat()),
-    )?;
-    Ok(())
+    survives(Flow::Migrate).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_on_the_map_survives_every_kill() -> Result {
-    tokio::try_join!(
-        Crashes::of_a_service(Flow::ToMatter, "gis-bridge", &PULL),
-        Crashes::of_a_service(Flow::ToMatter, "reconciler", &RECONCILER),
-        Crashes::of_a_service(Flow::ToMatter, "clio-bridge", [&PUSH[..], &CLIO].concat()),
-    )?;
-    Ok(())
+    survives(Flow::ToMatter).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_in_clio_survives_every_kill() -> Result {
-    tokio::try_join!(
-        Crashes::of_a_service(Flow::ToRow, "clio-bridge", &PULL),
-        Crashes::of_a_service(Flow::ToRow, "reconciler", &RECONCILER),
-        Crashes::of_a_service(Flow::ToRow, "gis-bridge", [&PUSH[..], &GIS].concat()),
-    )?;
-    Ok(())
+    survives(Flow::ToRow).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use databridge_broker::async_nats::Request;
 use databridge_model::{TokenReply, TokenRequest};
 use databridge_seal::{ExposeSecret, MasterKey, Sealed};
 use it::Town;
-use it::crash::until;
+use it::watch::until;
 use sandbox::clio::hand::ClioSettings;
 use sha2::{Digest, Sha256};
 
@@ -153,7 +153,7 @@ async fn goes_on_without_the_broker(point: &str) -> Result {
     let folder = tempfile::tempdir()?;
     let held = folder.path().join("held");
     vault.refresh_up_to(&format!("hold:{point}:{}", held.display())).await?;
-    until("the auth-service is at the fail point", async || Ok(held.exists())).await?;
+    until("the auth-service to be at the fail point", async || Ok(held.exists().then_some(()))).await?;
     vault.town.nats.kill9()?;
     vault.town.nats.restart().await?;
     std::fs::remove_file(&held)?;

@@ -3,51 +3,37 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use futures::future::try_join_all;
 use it::Town;
 use it::crash::{Crashes, Flow};
 
-use crate::kills::{CLIO, GIS, MIGRATE, PULL, PUSH, RECONCILER};
+use crate::kills::steps;
 
 type Result = anyhow::Result<()>;
 
+async fn survives(flow: Flow) -> Result {
+    let of = |(service, points)| Crashes::of_the_broker(flow, service, points);
+    try_join_all(steps(flow).map(of)).await.map(drop)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_survives_every_kill_of_the_broker() -> Result {
-    tokio::try_join!(
-        Crashes::of_the_broker(Flow::Create, "gis-bridge", &PULL),
-        Crashes::of_the_broker(Flow::Create, "reconciler", &RECONCILER),
-        Crashes::of_the_broker(Flow::Create, "clio-bridge", [&PUSH[..], &CLIO].concat()),
-    )?;
-    Ok(())
+    survives(Flow::Create).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migrate_survives_every_kill_of_the_broker() -> Result {
-    tokio::try_join!(
-        Crashes::of_the_broker(Flow::Migrate, "gis-bridge", &PULL),
-        Crashes::of_the_broker(Flow::Migrate, "reconciler", [&RECONCILER[..], &MIGRATE].concat()),
-        Crashes::of_the_broker(Flow::Migrate, "clio-bridge", [&PULL[..], &PUSH, &CLIO].concat()),
-    )?;
-    Ok(())
+    survives(Flow::Migrate).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_on_the_map_survives_every_kill_of_the_broker() -> Result {
-    tokio::try_join!(
-        Crashes::of_the_broker(Flow::ToMatter, "gis-bridge", &PULL),
-        Crashes::of_the_broker(Flow::ToMatter, "reconciler", &RECONCILER),
-        Crashes::of_the_broker(Flow::ToMatter, "clio-bridge", [&PUSH[..], &CLIO].concat()),
-    )?;
-    Ok(())
+    survives(Flow::ToMatter).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_in_clio_survives_every_kill_of_the_broker() -> Result {
-    tokio::try_join!(
-        Crashes::of_the_broker(Flow::ToRow, "clio-bridge", &PULL),
-        Crashes::of_the_broker(Flow::ToRow, "reconciler", &RECONCILER),
-        Crashes::of_the_broker(Flow::ToRow, "gis-bridge", [&PUSH[..], &GIS].concat()),
-    )?;
-    Ok(())
+    survives(Flow::ToRow).await
 }
 
 /// Services that wait for work ask the broker for it for 20 seconds at a time; a broker that is back knows nothing of it.

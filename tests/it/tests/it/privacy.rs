@@ -1,7 +1,7 @@
 //! Nothing of a matter outside our group and practice area appears on NATS.
 
 use databridge_broker::names;
-use databridge_model::{Mode, SyncRequest};
+use databridge_model::SyncRequest;
 use it::Town;
 use it::town::{text, value};
 use sandbox::clio::hand::{MatterEdit, NewMatter};
@@ -68,7 +68,7 @@ async fn no_foreign_matter_appears_in_any_stream_or_bucket() -> Result {
         town.admin.edit_matter(matter.id, &edit).await?;
     }
     town.cycle().await?;
-    town.request("clio", SyncRequest { mode: Mode::Full, ..SyncRequest::default() }).await?;
+    town.full_sync("clio").await?;
     // Asked for by their ids, they are not there.
     let ids: Vec<_> = foreign.iter().map(|matter| matter.id.to_string()).collect();
     town.request("clio", SyncRequest { ids, ..SyncRequest::default() }).await?;
@@ -103,7 +103,7 @@ async fn a_matter_that_leaves_our_group_is_told_no_more() -> Result {
     let row = town.row(&warrant).await?;
     town.edit_row(&row, "Court_Property_Owner", "New Owner").await?;
     town.cycle().await?;
-    town.request("clio", SyncRequest { mode: Mode::Full, ..SyncRequest::default() }).await?;
+    town.full_sync("clio").await?;
     town.request("clio", SyncRequest { ids: vec![matter.id.to_string()], ..SyncRequest::default() }).await?;
     assert_eq!(mentions(&town, FOREIGN_MARK).await?, [] as [String; 0]);
     assert_eq!(text(&town.row(&warrant).await?, "Court_Property_Owner"), "New Owner");

@@ -1,5 +1,6 @@
 //! What a sync request can ask for, whoever publishes it.
 
+use anyhow::Context;
 use databridge_broker::names;
 use databridge_model::{Mode, Op, RunId, SyncRequest};
 use it::Town;
@@ -36,7 +37,7 @@ async fn an_empty_request_pulls_what_changed_and_a_full_one_everything() -> Resu
     town.edit_row(&row, "Court_Property_Owner", "New Owner").await?;
     let story = town.sync("gis").await?;
     assert_eq!((story.summary.records, story.summary.written), (1, 1));
-    let story = town.request("gis", SyncRequest { mode: Mode::Full, ..SyncRequest::default() }).await?;
+    let story = town.full_sync("gis").await?;
     assert_eq!((story.summary.records, story.summary.pushes), (5, 0));
     Ok(())
 }
@@ -179,30 +180,20 @@ async fn a_request_within_a_run_is_a_part_of_it_and_opens_none() -> Result {
     town.let_the_overlap_pass().await?;
     town.cycle().await?;
     let page = town.hold(Fault::new(System::Gis, Action::Hold).path("/2/query")).await?;
-    let full = SyncRequest { mode: Mode::Full, ..SyncRequest::default() };
-    let meddle = async {
-        page.reached().await?;
+    let mut part = 0;
+    let meddle = async || {
         let open = town.messages("KV_runs").await?;
-        let run: Vec<u64> =
-            open.iter().filter_map(|run| run.subject.rsplit('.').next()?.parse().ok()).collect();
-        let run = run.into_iter().max().unwrap_or_default();
-        let part =
-            town.publish("sync.request.clio", json!({"mode": "full", "within": run}).to_string()).await?;
+        let runs = open.iter().filter_map(|run| run.subject.rsplit('.').next()?.parse::<u64>().ok());
+        let run = runs.max().context("no run is open")?;
+        part = town.publish("sync.request.clio", json!({"mode": "full", "within": run}).to_string()).await?;
         until("the part to be listed", async || {
             let said = town.messages(names::RUN).await?;
-            Ok(said
-                .iter()
-                .find(|event| {
-                    event.subject == format!("run.{run}.listed") && event.text().contains("\"clio\"")
-                })
-                .map(drop))
+            let mut ends = said.iter().filter(|event| event.subject == format!("run.{run}.listed"));
+            Ok(ends.any(|event| event.text().contains("\"clio\"")).then_some(()))
         })
-        .await?;
-        page.release().await?;
-        anyhow::Ok(part)
+        .await
     };
-    let (story, part) = tokio::join!(town.request("gis", full), meddle);
-    let (story, part) = (story?, part?);
+    let story = page.during(town.full_sync("gis"), meddle).await?;
     assert_eq!(story.summary.records, 6, "three rows and three matters");
     let said = town.messages(names::RUN).await?;
     assert!(
@@ -212,10 +203,7 @@ async fn a_request_within_a_run_is_a_part_of_it_and_opens_none() -> Result {
     // Within a run that has ended it does nothing, and is not left behind.
     let run = story.run.map(|run| run.0).unwrap_or_default();
     town.publish("sync.request.clio", json!({"within": run}).to_string()).await?;
-    until("the late part to be taken out", async || {
-        Ok(town.messages(names::SYNC).await?.is_empty().then_some(()))
-    })
-    .await?;
+    town.all_requests_taken_out().await?;
     town.assert_same().await
 }
 
@@ -232,9 +220,7 @@ async fn a_new_litigation_in_an_incremental_run_gets_one_look_up_and_one_matter(
     let calls = town.admin.calls().await?;
     assert_eq!((calls.clio.reads, calls.clio.writes), (1, 1), "{:?}", calls.clio.by_path);
     assert_eq!(town.matters().await?.len(), 3);
-    town.admin.reset_calls().await?;
-    town.cycle().await?;
-    assert_eq!(town.writes().await?, (0, 0));
+    town.next_cycle_writes_nothing().await?;
     town.assert_same().await
 }
 
@@ -259,9 +245,7 @@ async fn a_matter_that_exists_already_is_paired_and_not_doubled() -> Result {
         assert_eq!(value(&matter, "Property Owner"), "Somebody");
         let [conflict] = story.conflicts.as_slice() else { panic!("one: {:?}", story.conflicts) };
         assert_eq!(conflict.loser.to_plain(), "Clio's Owner");
-        town.admin.reset_calls().await?;
-        town.cycle().await?;
-        assert_eq!(town.writes().await?, (0, 0));
+        town.next_cycle_writes_nothing().await?;
         town.assert_same().await?;
     }
     Ok(())
@@ -290,9 +274,5 @@ async fn an_answered_request_is_taken_out_and_one_published_twice_runs_twice() -
     for run in runs {
         town.ended(RunId(run)).await?;
     }
-    until("the requests to be taken out", async || {
-        Ok(town.messages(names::SYNC).await?.is_empty().then_some(()))
-    })
-    .await?;
-    Ok(())
+    town.all_requests_taken_out().await
 }

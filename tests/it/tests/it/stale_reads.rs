@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use databridge_broker::names;
-use databridge_model::{Mode, SyncRequest};
 use it::town::{text, value};
 use it::{Town, TownOptions};
 use sandbox::GisOptions;
@@ -12,10 +11,6 @@ use sandbox::clio::hand::MatterEdit;
 use sandbox::faults::{Action, Fault};
 
 type Result = anyhow::Result<()>;
-
-fn full() -> SyncRequest {
-    SyncRequest { mode: Mode::Full, ..SyncRequest::default() }
-}
 
 /// A town whose Clio tells its limit, as the real one does: only then may calls go side by side, and a page be held
 /// while a push passes it.
@@ -52,16 +47,14 @@ async fn a_page_of_clio_read_before_our_write_and_decided_after_it_changes_nothi
     let row = town.rows().await?.remove(1);
     let warrant = text(&row, "CivilWarrant");
     let page = town.hold(page_of_matters()).await?;
-    let meddle = async {
-        page.reached().await?;
+    let meddle = async || {
         town.edit_row(&row, "Court_Property_Owner", "Ida B. Wells").await?;
         town.sync("gis").await?;
         anyhow::ensure!(value(&town.matter(&warrant).await?, "Property Owner") == "Ida B. Wells");
-        page.release().await
+        Ok(())
     };
-    let (story, meddled) = tokio::join!(town.request("clio", full()), meddle);
-    meddled?;
-    assert_eq!(story?.conflicts, []);
+    let story = page.during(town.full_sync("clio"), meddle).await?;
+    assert_eq!(story.conflicts, []);
     assert_eq!(text(&town.row(&warrant).await?, "Court_Property_Owner"), "Ida B. Wells");
     assert_eq!(value(&town.matter(&warrant).await?, "Property Owner"), "Ida B. Wells");
     assert_eq!(town.writes().await?, (1, 0), "our one write, and nothing because of the old page");
@@ -76,16 +69,14 @@ async fn a_page_of_the_map_read_before_our_write_and_decided_after_it_changes_no
     let matter = town.matters().await?.remove(1);
     let warrant = value(&matter, "Civil Warrant");
     let page = town.hold(listing_of_the_layer(Action::HoldAfter)).await?;
-    let meddle = async {
-        page.reached().await?;
+    let meddle = async || {
         town.edit_matter(&matter, "Property Owner", "Ida B. Wells").await?;
         town.sync("clio").await?;
         anyhow::ensure!(text(&town.row(&warrant).await?, "Court_Property_Owner") == "Ida B. Wells");
-        page.release().await
+        Ok(())
     };
-    let (story, meddled) = tokio::join!(town.request("gis", full()), meddle);
-    meddled?;
-    assert_eq!(story?.conflicts, []);
+    let story = page.during(town.full_sync("gis"), meddle).await?;
+    assert_eq!(story.conflicts, []);
     assert_eq!(value(&town.matter(&warrant).await?, "Property Owner"), "Ida B. Wells");
     assert_eq!(text(&town.row(&warrant).await?, "Court_Property_Owner"), "Ida B. Wells");
     assert_eq!(town.writes().await?, (0, 1), "our one write, and nothing because of the old page");
@@ -166,14 +157,8 @@ async fn an_edit_on_the_map_between_our_pull_and_our_write_is_not_overwritten() 
     let row = town.row(&warrant).await?;
     town.edit_matter(&matter, "Property Owner", "Clio's Owner").await?;
     let query = town.hold(query_before_the_write(Action::Hold)).await?;
-    let meddle = async {
-        query.reached().await?;
-        town.edit_row(&row, "Court_Property_Owner", "The Map's Owner").await?;
-        query.release().await
-    };
-    let (story, meddled) = tokio::join!(town.sync("clio"), meddle);
-    meddled?;
-    let story = story?;
+    let meddle = async || town.edit_row(&row, "Court_Property_Owner", "The Map's Owner").await;
+    let story = query.during(town.sync("clio"), meddle).await?;
     // The map owns this field: its edit goes to Clio, and Clio's is kept.
     assert_eq!(text(&town.row(&warrant).await?, "Court_Property_Owner"), "The Map's Owner");
     assert_eq!(value(&town.matter(&warrant).await?, "Property Owner"), "The Map's Owner");
@@ -193,14 +178,9 @@ async fn an_edit_on_the_map_of_another_field_stays_beside_our_write() -> Result 
     let row = town.row(&warrant).await?;
     town.edit_matter(&matter, "Property Owner", "Clio's Owner").await?;
     let query = town.hold(query_before_the_write(Action::Hold)).await?;
-    let meddle = async {
-        query.reached().await?;
-        town.edit_row(&row, "PARCEL_ID", "099 001").await?;
-        query.release().await
-    };
-    let (story, meddled) = tokio::join!(town.sync("clio"), meddle);
-    meddled?;
-    assert_eq!(story?.conflicts, []);
+    let meddle = async || town.edit_row(&row, "PARCEL_ID", "099 001").await;
+    let story = query.during(town.sync("clio"), meddle).await?;
+    assert_eq!(story.conflicts, []);
     town.cycle().await?;
     let (row, matter) = (town.row(&warrant).await?, town.matter(&warrant).await?);
     assert_eq!(text(&row, "Court_Property_Owner"), "Clio's Owner");
@@ -220,17 +200,14 @@ async fn an_edit_in_clio_between_our_pull_and_our_write_is_not_overwritten_unsee
     town.admin.edit_feature(town.layer(), it::town::object_id(&row)?, &edit).await?;
     town.admin.record_traffic(true).await?;
     let patch = town.hold(Fault::new(System::Clio, Action::Hold).method("PATCH")).await?;
-    let meddle = async {
-        patch.reached().await?;
+    let meddle = async || {
         let edit = MatterEdit::field("Property Owner", Some("Clio's Owner"))
             .and_field("Court Status", Some("Dismissed"))
             .and_field("Parcel ID", Some("099 001"));
         town.admin.edit_matter(matter.id, &edit).await?;
-        patch.release().await
+        Ok(())
     };
-    let (story, meddled) = tokio::join!(town.sync("gis"), meddle);
-    meddled?;
-    let story = story?;
+    let story = patch.during(town.sync("gis"), meddle).await?;
     let traffic = town.admin.traffic().await?;
     assert!(traffic.iter().any(|exchange| exchange.method == "PATCH" && exchange.status == 412));
     // Each owner wins its own field, each loser is kept, and what only Clio changed goes to the map.
@@ -260,17 +237,14 @@ async fn an_old_page_of_clio_does_not_undo_a_persons_edit_that_came_after_our_wr
     let row = town.rows().await?.remove(1);
     let warrant = text(&row, "CivilWarrant");
     let page = town.hold(page_of_matters()).await?;
-    let meddle = async {
-        page.reached().await?;
+    let meddle = async || {
         town.edit_row(&row, "Court_Property_Owner", "Our Write").await?;
         town.sync("gis").await?;
         let matter = town.matter(&warrant).await?;
-        town.edit_matter(&matter, "Property Owner", "Clio's Later Edit").await?;
-        page.release().await
+        town.edit_matter(&matter, "Property Owner", "Clio's Later Edit").await
     };
-    let (story, meddled) = tokio::join!(town.request("clio", full()), meddle);
-    meddled?;
-    assert_eq!(story?.conflicts, []);
+    let story = page.during(town.full_sync("clio"), meddle).await?;
+    assert_eq!(story.conflicts, []);
     town.cycle().await?;
     assert_eq!(text(&town.row(&warrant).await?, "Court_Property_Owner"), "Clio's Later Edit");
     assert_eq!(value(&town.matter(&warrant).await?, "Property Owner"), "Clio's Later Edit");
@@ -292,7 +266,7 @@ async fn an_old_pull_published_again_is_not_taken_for_the_read_that_is_awaited()
         let last = pulls.into_iter().rev().find(|message| message.subject == pull);
         last.map(|message| message.body).context("no pull of the matter")
     };
-    town.request("clio", full()).await?;
+    town.full_sync("clio").await?;
     let before_our_write = last_pull().await?;
     town.edit_row(&town.row(&warrant).await?, "Court_Property_Owner", "New Owner").await?;
     town.sync("gis").await?;

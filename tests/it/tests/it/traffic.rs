@@ -1,6 +1,8 @@
 //! All that is said to Clio and by it, in a day of the town's life, against Clio's published specification.
 
-use anyhow::Context;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use anyhow::{Context, ensure};
 use it::Town;
 use it::town::{object_id, project};
 use sandbox::calls::System;
@@ -96,5 +98,42 @@ fn assert_the_check_bites(spec: &Spec, traffic: &[Traffic]) -> Result {
             assert_eq!(spec.check(&wrong).len(), 1, "{method}: {:?}", spec.check(&wrong));
         }
     }
+    Ok(())
+}
+
+/// What a town says at its end after one request to Clio; nothing where it has nothing against it.
+async fn said_at_the_end_after(request: &str) -> anyhow::Result<String> {
+    let town = Town::with(it::TownOptions {
+        gis: sandbox::GisOptions::city(0, 7),
+        connected: false,
+        ..it::TownOptions::default()
+    })
+    .await?;
+    let url = town.sandbox.url().join("api/v4/")?.join(request)?;
+    let answer = databridge_http::client("test")?.get(url).send().await?;
+    ensure!([401, 404].contains(&answer.status().as_u16()), "{request} is answered {}", answer.status());
+    let Err(said) = catch_unwind(AssertUnwindSafe(|| drop(town))) else { return Ok(String::new()) };
+    let said = said.downcast::<String>().map(|said| *said);
+    said.map_err(|_| anyhow::anyhow!("the town ends with something else than words"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_town_fails_at_its_end_if_clio_was_asked_what_its_specification_does_not_take() -> Result {
+    let file = project().join("../shared/data/clio-openapi-relaxed.json");
+    if !file.exists() {
+        eprintln!("skipped: Clio's specification is not at {}", file.display());
+        return Ok(());
+    }
+    let said = said_at_the_end_after("matters.json?limit=many").await?;
+    let wrong = "GET /api/v4/matters.json: parameter limit does not take \"many\"";
+    assert_eq!(said.lines().skip(1).collect::<Vec<_>>(), [wrong]);
+    assert_eq!(said_at_the_end_after("matters.json?limit=5").await?, "");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_town_fails_at_its_end_if_clio_was_asked_what_is_not_in_our_table() -> Result {
+    let said = said_at_the_end_after("bills.json").await?;
+    assert!(said.contains("path: \"bills.json\""), "{said}");
     Ok(())
 }

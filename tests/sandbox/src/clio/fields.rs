@@ -25,7 +25,7 @@ pub(super) fn parse(parameter: Option<&str>, shape: &Shape) -> Result<Vec<Select
 
 /// The fields that a record shows when none are asked for.
 pub(super) fn defaults(shape: &Shape) -> Vec<Selected> {
-    shape.defaults.iter().map(|name| Selected { name: (*name).to_owned(), nested: None }).collect()
+    shape.defaults().map(|name| Selected { name: name.to_owned(), nested: None }).collect()
 }
 
 /// Splits at commas outside braces.
@@ -70,14 +70,16 @@ fn selected(part: &str, shape: &Shape) -> Result<Selected, Refusal> {
             (name.trim(), Some(inner))
         }
     };
-    let field = shape.field(name).ok_or_else(|| unknown(name))?;
+    if !shape.has(name) {
+        return Err(unknown(name));
+    }
     let Some(inner) = nested else {
         return Ok(Selected { name: name.to_owned(), nested: None });
     };
-    let inner_shape = field.of.ok_or_else(|| unknown(inner))?;
+    let inner_shape = shape.nested(name).ok_or_else(|| unknown(inner))?;
     let mut names = Vec::new();
     for inner_name in inner.split(',').map(str::trim) {
-        if inner_shape.field(inner_name).is_none() {
+        if !inner_shape.has(inner_name) {
             return Err(unknown(inner_name));
         }
         names.push(inner_name.to_owned());

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::listing::Params;
 use super::records::{CustomField, Matter, Status, Store};
 use super::refusal::Refusal;
-use super::shape::Record;
+use super::view::Record;
 
 /// Whether a text contains another, without regard to case: Clio's "wildcard search".
 fn contains(text: &str, part: &str) -> bool {

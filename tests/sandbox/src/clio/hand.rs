@@ -198,9 +198,6 @@ pub struct ClioSettings {
     /// The id of the user who is signed in at the consent page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_in_user: Option<i64>,
-    /// The callback addresses registered for the app in the developer hub; replaces them all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub redirect_uris: Option<Vec<String>>,
 }
 
 /// Tells a given `null` from an absent key.

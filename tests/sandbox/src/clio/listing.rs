@@ -12,7 +12,8 @@ use url::form_urlencoded;
 
 use super::fields;
 use super::refusal::Refusal;
-use super::shape::{Record, Shape, View};
+use super::shape::Shape;
+use super::view::{Record, View};
 
 const GREATEST_LIMIT: usize = 200;
 const GREATEST_OFFSET: usize = 10_000;

@@ -16,6 +16,7 @@ pub mod seed;
 mod serve;
 mod shape;
 mod values;
+mod view;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,15 +26,16 @@ use serde_json::Value;
 
 use crate::calls::Effect;
 use crate::clock::Clock;
-use crate::endpoints::{self, Strays};
+use crate::endpoints;
+use crate::strays::Strays;
 use hand::{ClioSettings, RateWindow, TextLimits};
 use limits::Limits;
 use oauth::{App, OAuth, TokenRules};
 use records::Store;
 
-pub use desk::DeskError;
-pub use routes::router;
-pub use serve::http_date;
+pub(crate) use desk::DeskError;
+pub(crate) use routes::router;
+pub(crate) use serve::http_date;
 
 /// How the Clio half starts.
 #[derive(Debug, Clone)]
@@ -93,7 +95,7 @@ struct Inner {
 }
 
 /// The account, its tokens and its switches.
-pub struct ClioState {
+pub(crate) struct ClioState {
     clock: Clock,
     app_name: String,
     inner: Mutex<Inner>,
@@ -102,7 +104,7 @@ pub struct ClioState {
 
 impl ClioState {
     /// A new account.
-    pub fn new(clock: Clock, options: ClioOptions) -> Self {
+    pub(crate) fn new(clock: Clock, options: ClioOptions) -> Self {
         let mut store = Store::default();
         seed::people(&mut store, clock.now());
         if options.seed_foreign {
@@ -135,17 +137,17 @@ impl ClioState {
     }
 
     /// Requests, parameters and body keys outside the table of endpoints.
-    pub fn strays(&self) -> &Strays {
+    pub(crate) fn strays(&self) -> &Strays {
         &self.strays
     }
 
     /// Everything that outlives a restart.
-    pub fn snapshot(&self) -> Result<Value, serde_json::Error> {
+    pub(crate) fn snapshot(&self) -> Result<Value, serde_json::Error> {
         serde_json::to_value(&self.inner().kept)
     }
 
     /// Takes up where a snapshot was made. The rate limit stays as the options of this start set it.
-    pub fn restore(&self, snapshot: Value) -> Result<(), serde_json::Error> {
+    pub(crate) fn restore(&self, snapshot: Value) -> Result<(), serde_json::Error> {
         let mut kept: Kept = serde_json::from_value(snapshot)?;
         let mut inner = self.inner();
         kept.switches.rate_limit = inner.kept.switches.rate_limit;
@@ -154,13 +156,10 @@ impl ClioState {
     }
 
     /// Turns switches. False if a user is named that does not exist; then nothing is turned.
-    pub fn set(&self, settings: ClioSettings) -> bool {
+    pub(crate) fn set(&self, settings: &ClioSettings) -> bool {
         let mut inner = self.inner();
         if settings.signed_in_user.is_some_and(|user| !inner.kept.store.users.contains_key(&user)) {
             return false;
-        }
-        if let Some(addresses) = settings.redirect_uris {
-            inner.app.redirect_uris = addresses;
         }
         let switches = &mut inner.kept.switches;
         switches.rate_limit = settings.rate_limit.unwrap_or(switches.rate_limit);
@@ -176,7 +175,7 @@ impl ClioState {
     }
 
     /// Ends every token, as a person does who removes the app.
-    pub fn revoke_tokens(&self) {
+    pub(crate) fn revoke_tokens(&self) {
         self.inner().kept.oauth.revoke_all();
     }
 }
@@ -185,17 +184,17 @@ impl ClioState {
 const API: &str = "/api/v4/";
 
 /// The body of a 429.
-pub fn limited_body(retry_after: u64) -> Value {
+pub(crate) fn limited_body(retry_after: u64) -> Value {
     refusal::Refusal::limited(i64::try_from(retry_after).unwrap_or(i64::MAX)).body()
 }
 
 /// Whether a path belongs to Clio.
-pub fn is_path(path: &str) -> bool {
+pub(crate) fn is_path(path: &str) -> bool {
     path.starts_with(API) || path.starts_with("/oauth/")
 }
 
 /// What a request does to the account.
-pub fn effect(method: &str, path: &str) -> Effect {
+pub(crate) fn effect(method: &str, path: &str) -> Effect {
     let Some(below) = path.strip_prefix(API) else { return Effect::Other };
     match endpoints::find(method, below) {
         Some((endpoint, _)) => endpoint.effect(),
@@ -205,7 +204,7 @@ pub fn effect(method: &str, path: &str) -> Effect {
 }
 
 /// Verb and path as they are counted: `PATCH matters/{id}`.
-pub fn label(method: &str, path: &str) -> String {
+pub(crate) fn label(method: &str, path: &str) -> String {
     let below = path.strip_prefix(API).unwrap_or_else(|| path.trim_start_matches('/'));
     let counted = endpoints::find(method, below).map_or(below, |(endpoint, _)| endpoint.path);
     format!("{method} {counted}")

@@ -119,7 +119,7 @@ pub(super) fn invalid_token() -> Value {
 /// A request to the token endpoint.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TokenRequest {
-    /// The app's key, from the body or HTTP Basic.
+    /// The app's key.
     pub(super) client_id: String,
     /// The app's secret.
     pub(super) client_secret: String,

@@ -31,7 +31,7 @@ impl Stamp {
     }
 
     /// The etag with its quotes, which are part of the value in Clio.
-    pub(super) fn etag(&self, kind: &str, id: &str) -> String {
+    pub(super) fn etag(&self, kind: &str, id: i64) -> String {
         let told = format!("{kind} {id} {} {}", self.revision, self.updated_at.timestamp());
         let digest: String = hex::encode(Sha256::digest(told.as_bytes())).chars().take(32).collect();
         format!("\"{digest}\"")
@@ -177,6 +177,12 @@ pub(super) struct CustomField {
 }
 
 impl CustomField {
+    /// The option that a value stands for, be it deleted by now; none if this is no picklist.
+    pub(super) fn option_of(&self, value: &FieldValue) -> Option<&PicklistOption> {
+        let is_it = |option: &&PicklistOption| option.id.to_string() == value.value;
+        self.options.iter().find(is_it).filter(|_| self.field_type == "picklist")
+    }
+
     /// The options in force.
     pub(super) fn live_options(&self) -> impl Iterator<Item = &PicklistOption> {
         self.options.iter().filter(|option| option.deleted_at.is_none())

@@ -7,12 +7,11 @@ use axum::extract::{Form, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get, post};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::oauth::{Asked, TokenRequest, invalid_token, with_query};
+use super::records::User;
 use super::serve::{ApiRequest, Reply};
 use super::{API, ClioState, pages};
 
@@ -20,7 +19,7 @@ use super::{API, ClioState, pages};
 const GREATEST_BODY: usize = 16 * 1024 * 1024;
 
 /// The routes, for the listener's root.
-pub fn router(state: Arc<ClioState>) -> Router {
+pub(crate) fn router(state: Arc<ClioState>) -> Router {
     Router::new()
         .route("/oauth/authorize", get(authorize).post(answer))
         .route("/oauth/token", post(token))
@@ -87,7 +86,7 @@ async fn authorize(State(clio): State<Arc<ClioState>>, Query(query): Query<Autho
     }
     let user = inner.kept.switches.signed_in_user;
     let store = &inner.kept.store;
-    let name = store.users.get(&user).map(super::records::User::name).unwrap_or_default();
+    let name = store.users.get(&user).map(User::name).unwrap_or_default();
     let firm = store.users.get(&user).and_then(|user| store.accounts.get(&user.account));
     let firm = firm.map(|firm| firm.name.clone()).unwrap_or_default();
     let request = inner.kept.oauth.ask(Asked {
@@ -142,19 +141,10 @@ struct TokenForm {
     refresh_token: Option<String>,
 }
 
-async fn token(
-    State(clio): State<Arc<ClioState>>,
-    headers: HeaderMap,
-    Form(form): Form<TokenForm>,
-) -> Response {
-    let basic = basic_credentials(&headers);
-    let (client_id, client_secret) = match basic {
-        Some(credentials) => credentials,
-        None => (form.client_id.unwrap_or_default(), form.client_secret.unwrap_or_default()),
-    };
+async fn token(State(clio): State<Arc<ClioState>>, Form(form): Form<TokenForm>) -> Response {
     let request = TokenRequest {
-        client_id,
-        client_secret,
+        client_id: form.client_id.unwrap_or_default(),
+        client_secret: form.client_secret.unwrap_or_default(),
         grant_type: form.grant_type.unwrap_or_default(),
         code: form.code,
         redirect_uri: form.redirect_uri,
@@ -177,22 +167,6 @@ fn flat(status: u16, body: &Value) -> Response {
     (status, headers, body.to_string()).into_response()
 }
 
-/// Key and secret from HTTP Basic, each form-encoded as RFC 6749 section 2.3.1 asks.
-fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let bytes = STANDARD.decode(text.strip_prefix("Basic ")?).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (id, secret) = text.split_once(':')?;
-    Some((form_decoded(id), form_decoded(secret)))
-}
-
-fn form_decoded(text: &str) -> String {
-    url::form_urlencoded::parse(format!("v={text}").as_bytes())
-        .map(|(_, value)| value.into_owned())
-        .next()
-        .unwrap_or_default()
-}
-
 #[derive(Deserialize)]
 struct DeauthorizeForm {
     token: String,
@@ -212,5 +186,5 @@ async fn deauthorize(
         return flat(401, &invalid_token());
     }
     inner.kept.oauth.end_access(&form.token);
-    flat(200, &serde_json::json!({}))
+    flat(200, &json!({}))
 }

@@ -13,10 +13,12 @@ use super::listing::{Listing, Params};
 use super::oauth;
 use super::records::{Store, User};
 use super::refusal::Refusal;
-use super::shape::{CONTACT, CUSTOM_FIELD, GROUP, MATTER, PRACTICE_AREA, Record, Shape, USER, View};
+use super::shape::{CONTACT, CUSTOM_FIELD, GROUP, MATTER, PRACTICE_AREA, Shape, USER};
+use super::view::{Record, View};
 use super::write::Writer;
 use super::{ClioState, Inner, filters};
 use crate::endpoints::{self, Collection, Endpoint, Verb};
+use crate::strays;
 
 /// The version served where none is asked for.
 const DEFAULT_VERSION: &str = "4.0.13";
@@ -85,6 +87,7 @@ struct Task<'a> {
     id: Option<i64>,
     params: Params,
     user: User,
+    now: DateTime<Utc>,
 }
 
 impl ClioState {
@@ -104,14 +107,15 @@ impl ClioState {
                 .with("www-authenticate", "Bearer realm=\"clio\", error=\"invalid_token\"");
             return tell_whole_limit(reply, inner, now);
         };
-        let verdict = inner
-            .kept
-            .switches
-            .rate_limit
-            .map(|limit| inner.limits.admit(token, now, limit, inner.kept.switches.rate_window));
+        let switches = &inner.kept.switches;
+        let verdict =
+            switches.rate_limit.map(|limit| inner.limits.admit(token, now, limit, switches.rate_window));
         let reply = match verdict.and_then(|verdict| verdict.retry_after) {
             Some(seconds) => Reply::from(Refusal::limited(seconds)).with("retry-after", seconds.to_string()),
-            None => self.versioned(inner, request, endpoint, id, user, now),
+            None => {
+                let params = self.heeded(request, endpoint);
+                self.versioned(inner, &Task { request, endpoint, id, params, user, now })
+            }
         };
         match verdict {
             Some(verdict) => tell_limit(reply, verdict),
@@ -119,22 +123,12 @@ impl ClioState {
         }
     }
 
-    fn versioned(
-        &self,
-        inner: &mut Inner,
-        request: &ApiRequest,
-        endpoint: &'static Endpoint,
-        id: Option<i64>,
-        user: User,
-        now: DateTime<Utc>,
-    ) -> Reply {
-        let version = request.header("x-api-version").unwrap_or(DEFAULT_VERSION);
+    fn versioned(&self, inner: &mut Inner, task: &Task<'_>) -> Reply {
+        let version = task.request.header("x-api-version").unwrap_or(DEFAULT_VERSION);
         if !is_served(version) {
             return Refusal::version().into();
         }
-        let params = self.heeded(request, endpoint);
-        let task = Task { request, endpoint, id, params, user };
-        match self.perform(inner, &task, now) {
+        match self.perform(inner, task) {
             Ok(reply) => reply.with("x-api-version", version),
             Err(refusal) => refusal.into(),
         }
@@ -145,8 +139,11 @@ impl ClioState {
         let mut pairs = Vec::new();
         for (name, value) in form_urlencoded::parse(request.query.as_bytes()) {
             let is_value_filter = name.starts_with("custom_field_values[") && name.ends_with(']');
-            let known = if is_value_filter { "custom_field_values" } else { name.as_ref() };
-            if endpoint.query.contains(&known) && (is_value_filter || known != "custom_field_values") {
+            let is_heeded = endpoint.parameters().any(|heeded| match heeded {
+                "custom_field_values" => is_value_filter,
+                heeded => name == heeded,
+            });
+            if is_heeded {
                 pairs.push((name.into_owned(), value.into_owned()));
             } else {
                 self.strays.add(&request.method, &request.path, "parameter", &name);
@@ -155,7 +152,7 @@ impl ClioState {
         Params::new(pairs)
     }
 
-    fn perform(&self, inner: &mut Inner, task: &Task<'_>, now: DateTime<Utc>) -> Result<Reply, Refusal> {
+    fn perform(&self, inner: &mut Inner, task: &Task<'_>) -> Result<Reply, Refusal> {
         // Records belong to the first account; a user of another firm sees an empty account and may change nothing.
         let is_foreign = inner.kept.store.accounts.keys().next() != Some(&task.user.account);
         let nothing = Store::default();
@@ -169,7 +166,7 @@ impl ClioState {
             Verb::Destroy => destroy(&mut inner.kept.store, task),
             Verb::Create | Verb::Update => {
                 let data = self.data(task)?;
-                let id = write(inner, task, &data, now)?;
+                let id = write(inner, task, &data)?;
                 let status = if task.endpoint.verb == Verb::Create { 201 } else { 200 };
                 answer_of(&inner.kept.store, task, record(&inner.kept.store, task, id), status)
             }
@@ -188,7 +185,7 @@ impl ClioState {
         if !data.is_object() {
             return Err(Refusal::bad_request("The body must have an object under data"));
         }
-        for key in endpoints::drop_unknown(&mut data, task.endpoint.body) {
+        for key in strays::drop_unknown(&mut data, &task.endpoint.body_keys()) {
             self.strays.add(&task.request.method, &task.request.path, "body", &key);
         }
         Ok(data)
@@ -307,23 +304,32 @@ fn is_unchanged(request: &ApiRequest, record: Record<'_>) -> bool {
         .is_some_and(|since| record.stamp().updated_at <= since)
 }
 
+/// The weak comparison of `If-None-Match` (RFC 9110, section 13.1.2).
 fn is_listed(header: &str, etag: &str) -> bool {
     header.split(',').map(str::trim).any(|listed| listed == "*" || listed.trim_start_matches("W/") == etag)
 }
 
+/// The strong comparison of `If-Match` (RFC 9110, section 13.1.1): a weak etag matches nothing.
+fn is_matched(header: &str, etag: &str) -> bool {
+    header.split(',').map(str::trim).any(|listed| listed == "*" || listed == etag)
+}
+
 /// A time as HTTP headers write it.
-pub fn http_date(at: DateTime<Utc>) -> String {
+pub(crate) fn http_date(at: DateTime<Utc>) -> String {
     at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn destroy(store: &mut Store, task: &Task<'_>) -> Result<Reply, Refusal> {
+    if task.endpoint.collection != Collection::Matters {
+        return Err(Refusal::forbidden());
+    }
     match task.id.and_then(|id| store.matters.remove(&id)) {
         Some(_) => Ok(Reply::new(204, None)),
         None => Err(Refusal::not_found("Matter")),
     }
 }
 
-fn write(inner: &mut Inner, task: &Task<'_>, data: &Value, now: DateTime<Utc>) -> Result<i64, Refusal> {
+fn write(inner: &mut Inner, task: &Task<'_>, data: &Value) -> Result<i64, Refusal> {
     let limits = inner.kept.switches.text_limits;
     let store = &mut inner.kept.store;
     let nothing = serde_json::Map::new();
@@ -335,10 +341,10 @@ fn write(inner: &mut Inner, task: &Task<'_>, data: &Value, now: DateTime<Utc>) -
     if let Some(id) = task.id {
         let held = record(store, task, id).ok_or_else(|| Refusal::not_found("The record"))?;
         let expected = task.request.header("if-match");
-        if expected.is_some_and(|listed| !is_listed(listed, &held.etag())) {
+        if expected.is_some_and(|listed| !is_matched(listed, &held.etag())) {
             return Err(Refusal::stale());
         }
-        let mut writer = Writer { store, now, limits };
+        let mut writer = Writer { store, now: task.now, limits };
         match task.endpoint.collection {
             Collection::Matters => writer.update_matter(id, &data)?,
             Collection::CustomFields => writer.update_custom_field(id, &data)?,
@@ -346,7 +352,7 @@ fn write(inner: &mut Inner, task: &Task<'_>, data: &Value, now: DateTime<Utc>) -
         }
         return Ok(id);
     }
-    let mut writer = Writer { store, now, limits };
+    let mut writer = Writer { store, now: task.now, limits };
     match task.endpoint.collection {
         Collection::Matters => writer.create_matter(&data),
         Collection::CustomFields => writer.create_custom_field(&data),

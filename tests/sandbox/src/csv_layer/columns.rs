@@ -117,16 +117,16 @@ impl Place {
         Some(Self { latitude: position(&LATITUDES)?, longitude: position(&LONGITUDES)? })
     }
 
-    /// Longitude and latitude of a row, `None` when it has neither.
-    pub(super) fn of_row(&self, cells: &[String]) -> Result<Option<(f64, f64)>, String> {
+    /// Longitude and latitude of a row, or why it has no point.
+    pub(super) fn of_row(&self, cells: &[String]) -> Result<(f64, f64), String> {
         let cell = |at: usize| cells.get(at).map_or("", |cell| cell.trim());
         let (latitude, longitude) = (cell(self.latitude), cell(self.longitude));
         if latitude.is_empty() && longitude.is_empty() {
-            return Ok(None);
+            return Err("the row has no coordinates, so it has no point".to_owned());
         }
         let degrees = |text: &str, most: f64| text.parse().ok().filter(|degrees: &f64| degrees.abs() <= most);
         match (degrees(longitude, 180.0), degrees(latitude, 89.99)) {
-            (Some(longitude), Some(latitude)) => Ok(Some((longitude, latitude))),
+            (Some(longitude), Some(latitude)) => Ok((longitude, latitude)),
             _ => Err(format!("'{latitude}' and '{longitude}' are no place; the row has no point")),
         }
     }

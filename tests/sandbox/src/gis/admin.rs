@@ -20,7 +20,7 @@ use super::state::{Contents, GisState};
 const PERSON: &str = "map.editor";
 
 /// The admin side of the ArcGIS half, to be mounted at `/admin/gis`.
-pub fn admin_router(state: Arc<GisState>) -> Router {
+pub(crate) fn admin_router(state: Arc<GisState>) -> Router {
     Router::new()
         .route("/layers/{layer}/features", get(features).post(add_features))
         .route("/layers/{layer}/features/{object_id}", patch(edit_feature).delete(delete_feature))
@@ -105,18 +105,17 @@ fn sent(attributes: Map<String, Value>, change: PointChange) -> SentFeature {
 }
 
 /// Does a person's edits, all or none, and gives the object ids of the rows added.
-fn apply(state: &GisState, layer: &mut Layer, edits: Edits) -> Result<Vec<i64>, AdminRefusal> {
+fn apply(layer: &mut Layer, now: i64, edits: Edits) -> Result<Vec<i64>, AdminRefusal> {
     let sent = edits.adds.iter().chain(&edits.updates).flat_map(|feature| feature.attributes.keys());
     if let Some(unknown) = sent.into_iter().find(|name| layer.field(name).is_none()) {
         return Err(AdminRefusal::Edit(format!("the layer has no field {unknown}")));
     }
     let edits = Edits { rollback_on_failure: true, ..edits };
-    let results = layer.attempt(&edits, Hand { editor: PERSON, now: state.now() });
+    let results = layer.attempt(&edits, Hand { editor: PERSON, now });
     let refused: Vec<String> = results.all().filter_map(ItemResult::failure).collect();
     if !refused.is_empty() {
         return Err(AdminRefusal::Edit(refused.join("; ")));
     }
-    state.changed();
     Ok(results.adds.iter().filter_map(ItemResult::object_id).collect())
 }
 
@@ -132,7 +131,7 @@ async fn add_features(
         let change = place(Some(&json!(feature.lon)), Some(&json!(feature.lat)), None)?;
         adds.push(sent(feature.attributes, change));
     }
-    Ok(Json(json!(apply(&state, layer, Edits { adds, ..Edits::default() })?)))
+    Ok(Json(json!(apply(layer, state.now(), Edits { adds, ..Edits::default() })?)))
 }
 
 /// A person's edit of a row. Keys that are absent stay as they are.
@@ -164,7 +163,7 @@ async fn edit_feature(
     let mut attributes = edit.attributes;
     attributes.retain(|name, _| !name.eq_ignore_ascii_case(OBJECT_ID));
     attributes.insert(OBJECT_ID.to_owned(), json!(object_id));
-    apply(&state, layer, Edits { updates: vec![sent(attributes, change)], ..Edits::default() })?;
+    apply(layer, state.now(), Edits { updates: vec![sent(attributes, change)], ..Edits::default() })?;
     Ok(done())
 }
 
@@ -177,7 +176,7 @@ async fn delete_feature(
     if !layer.rows.contains_key(&object_id) {
         return Err(AdminRefusal::NoRow(object_id));
     }
-    apply(&state, layer, Edits { deletes: vec![Address::ObjectId(object_id)], ..Edits::default() })?;
+    apply(layer, state.now(), Edits { deletes: vec![Address::ObjectId(object_id)], ..Edits::default() })?;
     Ok(done())
 }
 
@@ -214,14 +213,12 @@ async fn layer_settings(
     settings.edit_tracking = switches.edit_tracking.unwrap_or(settings.edit_tracking);
     settings.last_edit_date = switches.last_edit_date.unwrap_or(settings.last_edit_date);
     settings.high_precision = switches.high_precision.unwrap_or(settings.high_precision);
-    state.changed();
     Ok(done())
 }
 
 async fn republish(State(state): State<Arc<GisState>>, Path(id): Path<u32>) -> Answer {
     let mut contents = state.contents();
     layer(&mut contents, id)?.republish(state.now());
-    state.changed();
     Ok(done())
 }
 
@@ -244,12 +241,10 @@ async fn settings(State(state): State<Arc<GisState>>, Json(switches): Json<Serve
     if let Some(seconds) = switches.token_lifetime_seconds {
         tokens.lifetime_seconds = seconds.into();
     }
-    state.changed();
     done()
 }
 
 async fn expire_tokens(State(state): State<Arc<GisState>>) -> Json<Value> {
     state.contents().tokens.expire();
-    state.changed();
     done()
 }

@@ -22,9 +22,9 @@ mod state;
 mod tests;
 mod tokens;
 
-pub use admin::admin_router;
+pub(crate) use admin::admin_router;
 pub use field::{Field, FieldType};
 pub use layer::{Feature, Layer};
 pub use options::{GisAuth, GisOptions, LayerSource};
-pub use routes::{effect, router};
-pub use state::GisState;
+pub(crate) use routes::{effect, router};
+pub(crate) use state::GisState;

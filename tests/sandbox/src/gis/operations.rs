@@ -9,6 +9,22 @@ use super::query;
 use super::refusal::Refusal;
 use super::{global_id, metadata};
 
+/// Parameters of edits that real servers know and this one does not play; without them it would do, or answer, something
+/// else than was asked.
+const NOT_PLAYED: [&str; 11] = [
+    "async",
+    "attachments",
+    "distance",
+    "editsUploadId",
+    "gdbVersion",
+    "geometry",
+    "historicMoment",
+    "returnDeleteResults",
+    "returnEditResults",
+    "sessionID",
+    "timeReferenceUnknownClient",
+];
+
 /// An operation of a layer, by the last part of its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -46,6 +62,9 @@ impl Operation {
         hand: Hand<'_>,
         shuffle: u64,
     ) -> Result<Value, Refusal> {
+        if let Some(name) = parameters.first_of(&NOT_PLAYED).filter(|_| self.edits()) {
+            return Err(Refusal::input(format!("'{name}' is not supported by this server")));
+        }
         let (edits, only) = match self {
             Self::Metadata => return Ok(metadata::layer(layer)),
             Self::Query => return query::answer(layer, parameters, hand.now, shuffle),

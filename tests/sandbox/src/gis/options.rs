@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::layer::Layer;
+use crate::city::litigation_history;
 
 /// How the server wants to know who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,10 +54,7 @@ impl Default for GisOptions {
     fn default() -> Self {
         Self {
             service: "Code/Litigations".to_owned(),
-            layers: vec![
-                LayerSource::City { count: 1000, seed: 1 },
-                LayerSource::Ready(crate::city::litigation_history()),
-            ],
+            layers: city_layers(1000, 1),
             auth: GisAuth::None,
             username: "databridge".to_owned(),
             password: "sandbox-password".to_owned(),
@@ -69,12 +67,15 @@ impl Default for GisOptions {
 impl GisOptions {
     /// The sample city with another number of litigations, and its history layer.
     pub fn city(count: usize, seed: u64) -> Self {
-        let history = LayerSource::Ready(crate::city::litigation_history());
-        Self { layers: vec![LayerSource::City { count, seed }, history], ..Self::default() }
+        Self { layers: city_layers(count, seed), ..Self::default() }
     }
 
     /// A service of these layers only.
     pub fn layers(layers: Vec<Layer>) -> Self {
         Self { layers: layers.into_iter().map(LayerSource::Ready).collect(), ..Self::default() }
     }
+}
+
+fn city_layers(count: usize, seed: u64) -> Vec<LayerSource> {
+    vec![LayerSource::City { count, seed }, LayerSource::Ready(litigation_history())]
 }

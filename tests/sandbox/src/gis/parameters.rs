@@ -22,6 +22,11 @@ impl Parameters {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// The first of these that is there.
+    pub(super) fn first_of(&self, names: &[&'static str]) -> Option<&'static str> {
+        names.iter().copied().find(|name| self.get(name).is_some())
+    }
+
     /// The value of a parameter that is `true` or `false`.
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Refusal> {
         match self.get(name).map(str::to_ascii_lowercase).as_deref() {

@@ -50,10 +50,8 @@ pub(super) fn answer(
     now: i64,
     shuffle: u64,
 ) -> Result<Value, Refusal> {
-    for name in NOT_PLAYED {
-        if parameters.get(name).is_some() {
-            return Err(Refusal::query(format!("'{name}' is not supported by this server")));
-        }
+    if let Some(name) = parameters.first_of(&NOT_PLAYED) {
+        return Err(Refusal::query(format!("'{name}' is not supported by this server")));
     }
     for name in ["returnExtentOnly", "returnDistinctValues"] {
         if parameters.flag(name, false)? {

@@ -23,13 +23,13 @@ use crate::calls::Effect;
 
 /// The longest query string that the web server in front (IIS) lets through, in bytes.
 const LONGEST_QUERY: usize = 2048;
-/// The largest form.
-const LARGEST_FORM: usize = 64 << 20;
+/// The largest form in bytes: what a servlet container takes by default. What Esri's servers take is in no source.
+const LARGEST_FORM: usize = 2 << 20;
 /// Who edits where nobody needs to sign in.
 const ANONYMOUS: &str = "Esri_Anonymous";
 
 /// The ArcGIS site, to be mounted at `/arcgis`.
-pub fn router(state: Arc<GisState>) -> Router {
+pub(crate) fn router(state: Arc<GisState>) -> Router {
     Router::new()
         .route("/rest/info", any(info))
         .route("/rest/services/{*service}", any(services))
@@ -41,7 +41,7 @@ pub fn router(state: Arc<GisState>) -> Router {
 }
 
 /// What a request to the site does, whatever its verb. `path` may or may not begin with `/arcgis`.
-pub fn effect(method: &Method, path: &str) -> Effect {
+pub(crate) fn effect(method: &Method, path: &str) -> Effect {
     let path = path.trim_end_matches('/');
     if path.ends_with("/generateToken") || path.ends_with("/tokens") {
         return Effect::Other;
@@ -156,14 +156,7 @@ async fn tokens(State(state): State<Arc<GisState>>, request: Request) -> Respons
     if asked.method != Method::POST {
         return only("POST");
     }
-    let answer = {
-        let mut contents = state.contents();
-        let answer = contents.tokens.generate(&asked.form, &state.options, state.now());
-        if answer.is_ok() {
-            state.changed();
-        }
-        answer
-    };
+    let answer = state.contents().tokens.generate(&asked.form, &state.options, state.now());
     asked.respond(answer)
 }
 
@@ -228,11 +221,7 @@ fn answer(state: &GisState, asked: &Asked, target: Target) -> Result<Value, Refu
             let editor =
                 if asked.credentials().token.is_some() { &state.options.username } else { ANONYMOUS };
             let layer = contents.layers.get_mut(&id).ok_or_else(Refusal::invalid_url)?;
-            let answer = operation.answer(layer, &asked.parameters, Hand { editor, now }, shuffle)?;
-            if operation.edits() {
-                state.changed();
-            }
-            Ok(answer)
+            operation.answer(layer, &asked.parameters, Hand { editor, now }, shuffle)
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The state of the ArcGIS half, shared by its requests and its admin side.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::Duration;
@@ -28,16 +27,15 @@ pub(super) struct Contents {
 
 /// The ArcGIS half of the sandbox.
 #[derive(Debug)]
-pub struct GisState {
+pub(crate) struct GisState {
     pub(super) clock: Clock,
     pub(super) options: GisOptions,
     contents: Mutex<Contents>,
-    changes: AtomicU64,
 }
 
 impl GisState {
     /// A server with the layers and the security of the options.
-    pub fn new(clock: Clock, options: GisOptions) -> Self {
+    pub(crate) fn new(clock: Clock, options: GisOptions) -> Self {
         let now = clock.now();
         let mut layers = BTreeMap::new();
         for source in &options.layers {
@@ -55,32 +53,22 @@ impl GisState {
         }
         let tokens = Tokens::new(&options);
         let contents = Mutex::new(Contents { layers, tokens, queries: 0 });
-        Self { clock, options, contents, changes: AtomicU64::new(0) }
-    }
-
-    /// A number that grows with every change of rows, settings or tokens.
-    pub fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
+        Self { clock, options, contents }
     }
 
     /// Rows, switches and tokens, to be given to [`GisState::restore`] after a restart.
-    pub fn snapshot(&self) -> Value {
-        serde_json::to_value(&*self.contents()).unwrap_or_default()
+    pub(crate) fn snapshot(&self) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(&*self.contents())
     }
 
     /// Takes rows, switches and tokens from a snapshot, in place of those of the options.
-    pub fn restore(&self, snapshot: Value) -> Result<(), serde_json::Error> {
+    pub(crate) fn restore(&self, snapshot: Value) -> Result<(), serde_json::Error> {
         *self.contents() = serde_json::from_value(snapshot)?;
         Ok(())
     }
 
     pub(super) fn contents(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells that the contents are no longer those of the last snapshot. Called while they are locked.
-    pub(super) fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// The time in milliseconds since 1970.

@@ -1,3 +1,5 @@
+//! Faults: what each does to a request, and which requests it strikes.
+
 use std::time::{Duration, Instant};
 
 use reqwest::Method;

@@ -1,3 +1,5 @@
+//! Counters, recording, clock, compression, and a person's hand on the layer.
+
 use std::time::Duration;
 
 use chrono::DateTime;

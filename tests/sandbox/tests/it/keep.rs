@@ -1,3 +1,5 @@
+//! Keeping the state over a restart.
+
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -59,6 +61,11 @@ async fn a_change_of_either_half_reaches_the_file_without_a_stop() {
     let edit = GisEdit::field("ADDRESS1", "An address to be kept");
     house.admin.edit_feature(2, object_id, &edit).await.unwrap();
     until_kept(&file, "An address to be kept").await;
+    let sign_in = [("username", "databridge"), ("password", "sandbox-password"), ("f", "json")];
+    let address = house.sandbox.url().join("arcgis/tokens/generateToken").unwrap();
+    let answer = house.http.post(address).form(&sign_in).send().await.unwrap();
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    until_kept(&file, answer["token"].as_str().unwrap()).await;
     let fault = Fault::new(System::Clio, Action::DropAfter);
     house.admin.fault(&fault).await.unwrap();
     let unanswered = json!({"data": {"name": "A group made without an answer"}});

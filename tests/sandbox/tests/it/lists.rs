@@ -1,3 +1,5 @@
+//! Lists: paging, filters, look-ups by name.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Matters and their custom field values: making, changing, deleting.
+
 use std::time::Duration;
 
 use reqwest::{Method, header};
@@ -164,7 +166,10 @@ async fn if_match_lets_only_the_present_etag_write() {
     assert_eq!(patch(&etag, "first").await, 200);
     assert_eq!(patch(&etag, "second").await, 412);
     assert_eq!(shown(&house, id).await["description"], "first");
+    let etag = shown(&house, id).await["etag"].as_str().unwrap().to_owned();
     assert_eq!(patch(etag.trim_matches('"'), "third").await, 412, "an etag without its quotes is another");
+    assert_eq!(patch(&format!("W/{etag}"), "third").await, 412, "a weak etag proves nothing");
+    assert_eq!(patch(&etag, "third").await, 200);
 }
 
 #[tokio::test]

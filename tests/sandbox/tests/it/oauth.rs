@@ -1,3 +1,5 @@
+//! Consents and tokens.
+
 use std::time::Duration;
 
 use reqwest::Method;
@@ -75,21 +77,21 @@ async fn a_code_works_once_for_ten_minutes_and_for_its_own_address() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_refused_with_401_and_basic_credentials_are_taken() {
+async fn a_wrong_secret_is_refused_with_401_and_so_are_credentials_outside_the_form() {
     let house = House::open().await;
     let address = house.sandbox.url().join("oauth/token").unwrap();
     let code = house.code().await;
     let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK)];
-    let ask = |secret: &'static str| {
-        let request = house.http.post(address.clone()).basic_auth("sandbox-key", Some(secret)).form(&form);
-        async { request.send().await.unwrap() }
-    };
-    let refused = ask("wrong").await;
-    assert_eq!(refused.status(), 401);
-    assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["error"], "invalid_client");
-    let taken = ask("sandbox-secret").await;
-    assert_eq!(taken.status(), 200);
-    let body: serde_json::Value = taken.json().await.unwrap();
+    let wrong = form.into_iter().chain([("client_id", "sandbox-key"), ("client_secret", "wrong")]);
+    let wrong = house.http.post(address.clone()).form(&wrong.collect::<Vec<_>>());
+    let basic = house.http.post(address).basic_auth("sandbox-key", Some("sandbox-secret")).form(&form);
+    for refused in [wrong, basic] {
+        let refused = refused.send().await.unwrap();
+        assert_eq!(refused.status(), 401);
+        assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["error"], "invalid_client");
+    }
+    let (status, body) = house.ask_token(&form).await;
+    assert_eq!(status, 200, "a refused client does not cost the code: {body}");
     assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("bearer"), &json!(2_592_000)));
 }
 

@@ -1,3 +1,5 @@
+//! What holds for every request to the API: fields, strays, versions, bodies, the limit.
+
 use std::time::Duration;
 
 use reqwest::Method;

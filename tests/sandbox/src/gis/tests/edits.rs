@@ -259,3 +259,29 @@ async fn without_tracking_an_edit_leaves_no_date() {
     assert_eq!(update_codes(&server, json!([{ "OBJECTID": 1, "Floors": 5 }])).await, [None]);
     assert_eq!(server.row(1).await["attributes"]["LAST_MODIFIED_DATE"], before);
 }
+
+#[tokio::test]
+async fn an_edit_that_asks_for_what_is_not_played_is_refused_and_does_nothing() {
+    let server = Server::of(&["A"]);
+    for (name, value) in [
+        ("async", "true"),
+        ("attachments", "{}"),
+        ("geometry", "0,0,1,1"),
+        ("returnEditResults", "false"),
+        ("gdbVersion", "SDE.DEFAULT"),
+    ] {
+        for operation in ["applyEdits", "deleteFeatures"] {
+            let form = [("deletes", "1"), ("where", "1=1"), (name, value)];
+            assert_eq!(code(&server.post(operation, &form).await), 400, "{operation} {name}");
+        }
+    }
+    assert_eq!(server.warrants("1=1").await, ["A"]);
+}
+
+#[tokio::test]
+async fn a_form_larger_than_a_server_takes_is_refused_with_413() {
+    let server = Server::of(&["A"]);
+    let adds = json!([{ "attributes": { "Owner": "x".repeat(2 << 20) } }]).to_string();
+    let form = form_request(&format!("{LAYER}/applyEdits"), &[("adds", &adds)]);
+    assert_eq!(server.send(form).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
