@@ -1,5 +1,7 @@
 //! What a bridge remembers of its effects.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use databridge_model::{Outcome, PushId};
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct Intent {
     /// The push.
     pub push: PushId,
+    /// When the first attempt at it was begun.
+    #[serde(default)]
+    pub begun: DateTime<Utc>,
     /// The worker that began it.
     pub worker: String,
     /// After this moment the worker begins nothing more, and another may take it over.
@@ -20,11 +25,12 @@ pub struct Intent {
     pub attempts: u32,
 }
 
-/// The last push applied to a record, in the bucket `applied`: a copy of it is answered from here.
+/// The last pushes applied to a record, in the bucket `applied`: a copy of one is answered from here.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
-    /// The outcome of the last push of a link.
-    pub link: Option<Outcome>,
+    /// The outcome of the last push of each link that pushes to it. Several routes may look at one record.
+    #[serde(default)]
+    pub links: BTreeMap<String, Outcome>,
     /// The outcome of the last push of a person.
     pub person: Option<Outcome>,
 }
@@ -32,7 +38,7 @@ pub struct Applied {
 impl Applied {
     /// The outcome of this push or of a later one of its link: then this one must not be done (again).
     pub fn answer_to(&self, push: &PushId) -> Option<Outcome> {
-        let last = if push.is_of_person() { self.person.as_ref() } else { self.link.as_ref() }?;
+        let last = if push.is_of_person() { self.person.as_ref() } else { self.links.get(&push.link) }?;
         (last.push.link == push.link && last.push.counter >= push.counter)
             .then(|| Outcome { push: push.clone(), ..last.clone() })
     }
@@ -42,7 +48,7 @@ impl Applied {
         if outcome.push.is_of_person() {
             self.person = Some(outcome);
         } else {
-            self.link = Some(outcome);
+            self.links.insert(outcome.push.link.clone(), outcome);
         }
     }
 }
@@ -74,6 +80,15 @@ mod tests {
         assert!(applied.answer_to(&PushId { link: "a".into(), counter: 5 }).is_some());
         assert!(applied.answer_to(&PushId { link: "a".into(), counter: 6 }).is_none());
         assert!(applied.answer_to(&PushId { link: "b".into(), counter: 1 }).is_none());
+    }
+
+    #[test]
+    fn the_last_push_of_one_link_is_not_forgotten_for_that_of_another() {
+        let mut applied = Applied::default();
+        applied.remember(outcome("a", 5));
+        applied.remember(outcome("b", 1));
+        assert!(applied.answer_to(&PushId { link: "a".into(), counter: 5 }).is_some());
+        assert!(applied.answer_to(&PushId { link: "b".into(), counter: 1 }).is_some());
     }
 
     #[test]

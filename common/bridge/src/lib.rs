@@ -16,5 +16,5 @@ pub use pulls::Pulls;
 pub use pushes::{Pushes, PushesError};
 pub use serve::{ServeError, serve};
 pub use system::{
-    Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine, effect_of_error,
+    Earlier, Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine, effect_of_error,
 };

@@ -371,7 +371,7 @@ impl<S: OutsideSystem> Part<'_, S> {
                 collection: self.collection.clone(),
                 id: record.id.clone(),
                 key: record.key.clone(),
-                parent: None,
+                parent: record.parent.clone(),
                 revision: record.revision,
                 deleted: record.deleted,
                 fields: record.fields.clone(),

@@ -15,7 +15,7 @@ use databridge_model::{
 };
 use databridge_runtime::{CancellationToken, jittered};
 
-use crate::{Applied, Effect, Intent, OutsideSystem, PushTask, StillMine};
+use crate::{Applied, Earlier, Effect, Intent, OutsideSystem, PushTask, StillMine};
 
 /// Answers a system's push requests.
 #[derive(Debug)]
@@ -70,7 +70,9 @@ async fn next_jobs<S: OutsideSystem>(system: &S, live: &Inbox, bulk: &Inbox) -> 
         lane = live;
         jobs = live.take(most, Duration::from_millis(500), Duration::from_millis(1)).await;
     }
-    if system.in_batches() && !jobs.is_empty() { with_others(lane, jobs, most).await } else { jobs }
+    let comes_with_others =
+        |job: &Job| place_of(job.subject()).is_some_and(|it| system.in_batches(&it.collection));
+    if jobs.iter().any(comes_with_others) { with_others(lane, jobs, most).await } else { jobs }
 }
 
 /// How long others may take that come with a push.
@@ -122,6 +124,7 @@ struct Begun {
     intent: Intent,
     intent_revision: u64,
     doubtful: bool,
+    earlier: Option<Earlier>,
 }
 
 /// Where a record belongs.
@@ -161,7 +164,7 @@ impl<S: OutsideSystem> Desk<S> {
             by_collection.entry(begun.place.collection.clone()).or_default().push(begun);
         }
         for (collection, begun) in by_collection {
-            if self.system.in_batches() {
+            if self.system.in_batches(&collection) {
                 self.apply(&collection, begun).await;
             } else {
                 let one_by_one = begun.into_iter().map(|one| self.apply(&collection, vec![one]));
@@ -213,7 +216,9 @@ impl<S: OutsideSystem> Desk<S> {
         }
         let now = self.broker.clock().now();
         let until = now + TimeDelta::from_std(self.broker.ack_wait() * 4 / 5).unwrap_or_default();
-        let mut intent = Intent { push: id.clone(), worker: self.worker.clone(), until, attempts: 1 };
+        let mut earlier_attempt = None;
+        let mut intent =
+            Intent { push: id.clone(), begun: now, worker: self.worker.clone(), until, attempts: 1 };
         let (intent_revision, doubtful) = match self.intents.get(&record).await? {
             None => (self.intents.create(&record, &intent).await?, false),
             Some(earlier) if earlier.value.worker != self.worker && earlier.value.until > now => {
@@ -223,14 +228,26 @@ impl<S: OutsideSystem> Desk<S> {
                 return Ok(None);
             }
             Some(earlier) => {
-                if earlier.value.push == id {
-                    intent.attempts = earlier.value.attempts + 1;
+                let Intent { push, begun, attempts, .. } = earlier.value;
+                if push == id {
+                    intent.attempts = attempts + 1;
+                    intent.begun = begun;
                 }
+                earlier_attempt = Some(Earlier { push, begun });
                 (self.intents.update(&record, &intent, earlier.revision).await?, true)
             }
         };
         fail::fail_point!("push.after-intent");
-        Ok(Some(Begun { job: job.clone(), push, id, place, intent, intent_revision, doubtful }))
+        Ok(Some(Begun {
+            job: job.clone(),
+            push,
+            id,
+            place,
+            intent,
+            intent_revision,
+            doubtful,
+            earlier: earlier_attempt,
+        }))
     }
 
     /// A push that is answered needs no intent any more; a crash may have come before it was taken away.
@@ -250,6 +267,7 @@ impl<S: OutsideSystem> Desk<S> {
                 PushTask {
                     push: one.push.clone(),
                     doubtful: one.doubtful,
+                    earlier: one.earlier.clone(),
                     still_mine: StillMine(Arc::new(move || {
                         !job.is_stale() && Instant::now() < worker_stops_at
                     })),

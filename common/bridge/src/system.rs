@@ -8,7 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::{
-    CollectionName, Failure, FailureClass, Fields, Key, OutcomeResult, Parked, PushRequest, SystemName,
+    CollectionName, Failure, FailureClass, Fields, Key, OutcomeResult, Parked, PushId, PushRequest,
+    SystemName,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,8 @@ pub struct Shown {
     pub id: String,
     /// The value of the key field.
     pub key: Option<Key>,
+    /// The id of its parent in the same system, where it has one.
+    pub parent: Option<String>,
     /// The system's own edit time in milliseconds since 1970.
     pub revision: Option<i64>,
     /// It is not there (any more): the answer to a question by id.
@@ -75,8 +78,19 @@ pub struct PushTask {
     pub push: PushRequest,
     /// It may have been done before: look the record up before writing.
     pub doubtful: bool,
+    /// The attempt that makes it doubtful: records that have no match key bear its mark.
+    pub earlier: Option<Earlier>,
     /// Asked once more just before the request goes out.
     pub still_mine: StillMine,
+}
+
+/// An earlier attempt at a record, of which nobody knows whether it was done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Earlier {
+    /// The push: this one, or one before it.
+    pub push: PushId,
+    /// When it was begun.
+    pub begun: DateTime<Utc>,
 }
 
 /// Tells whether a push may still be begun by this worker, or belongs to another by now.
@@ -194,8 +208,9 @@ pub trait OutsideSystem: Send + Sync + 'static {
     /// How many pushes may be begun now; waits until it is at least one.
     fn capacity(&self) -> impl Future<Output = usize> + Send;
 
-    /// Whether pushes are best done many at a time (then [`OutsideSystem::apply`] gets as many as came together).
-    fn in_batches(&self) -> bool;
+    /// Whether pushes to a collection are best done many at a time (then [`OutsideSystem::apply`] gets as many as came
+    /// together).
+    fn in_batches(&self, collection: &CollectionName) -> bool;
 
     /// Does the pushes of one collection and gives one effect for each, in order.
     ///

@@ -139,8 +139,14 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
     /// Every key and value. Values that cannot be read are left out and logged.
     pub async fn all(&self) -> Result<Vec<(String, Versioned<T>)>, BucketError> {
         let mut found = Vec::new();
+        self.each(|key, value| found.push((key, value))).await?;
+        Ok(found)
+    }
+
+    /// Hands over every key and value, one after the other. Values that cannot be read are left out and logged.
+    pub async fn each(&self, mut take: impl FnMut(String, Versioned<T>)) -> Result<(), BucketError> {
         if self.is_empty().await? {
-            return Ok(found);
+            return Ok(());
         }
         let mut watch = self.store.watch_with_history(">").await.map_err(|e| self.failed(">", &e))?;
         while let Some(entry) = watch.next().await {
@@ -148,7 +154,7 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
             let last = entry.delta == 0;
             if entry.operation == kv::Operation::Put {
                 match self.read(&entry.key, &entry.value) {
-                    Ok(value) => found.push((entry.key, Versioned { value, revision: entry.revision })),
+                    Ok(value) => take(entry.key, Versioned { value, revision: entry.revision }),
                     Err(error) => tracing::error!(%error, "A value in a bucket is left out."),
                 }
             }
@@ -156,7 +162,7 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
                 break;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     async fn is_empty(&self) -> Result<bool, BucketError> {

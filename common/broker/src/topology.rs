@@ -37,8 +37,12 @@ pub mod names {
     pub const TOKENS: &str = "tokens";
     /// Bucket: what bootstrap found.
     pub const FOUND: &str = "found";
+    /// Bucket: the run in which each collection was last listed whole.
+    pub const LISTED: &str = "listed";
+    /// Object store: bytes on their way from one system to another.
+    pub const CONTENT: &str = "content";
     /// All buckets.
-    pub(super) const BUCKETS: [&str; 7] = [LINKS, INTENTS, APPLIED, WAITING, RUNS, TOKENS, FOUND];
+    pub(super) const BUCKETS: [&str; 8] = [LINKS, INTENTS, APPLIED, WAITING, RUNS, TOKENS, FOUND, LISTED];
 }
 
 /// The streams or buckets cannot be made.

@@ -1,12 +1,14 @@
 //! Checking that a route and the systems it names fit together.
 
+mod kinds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use databridge_model::{Name, SystemName};
 
-use crate::{Collection, Direction, Route, Side, SystemFile};
+use crate::{Collection, Converter, Direction, FieldOwner, Route, RouteKind, Side, SystemFile};
 
 /// Something wrong in a config file: file, line, problem and mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,19 +50,28 @@ impl Finding {
 
 /// Everything wrong with a system file in itself.
 pub(crate) fn check_system(file: &Path, text: &str, system: &SystemFile) -> Vec<Finding> {
-    let keyless =
-        system.collections.iter().filter(|(_, collection)| collection.field(&collection.key).is_none());
-    keyless
-        .map(|(name, collection)| Finding {
-            file: file.to_owned(),
-            line: line_of(text, &format!("[collections.{name}]"), 0),
-            problem: format!(
-                "the key `{}` of {}.{name} is none of its fields",
-                collection.key, system.system
-            ),
-            mend: format!("Fields: {}", list(collection.fields.keys())),
-        })
-        .collect()
+    let mut findings = Vec::new();
+    for (name, collection) in &system.collections {
+        let mut find = |problem: String, mend: String| {
+            let line = line_of(text, &format!("[collections.{name}]"), 0);
+            findings.push(Finding { file: file.to_owned(), line, problem, mend });
+        };
+        if collection.field(&collection.key).is_none() {
+            find(
+                format!("the key `{}` of {}.{name} is none of its fields", collection.key, system.system),
+                format!("Fields: {}", list(collection.fields.keys())),
+            );
+        }
+        if let Some(parent) = &collection.parent
+            && (parent == name || !system.collections.contains_key(parent))
+        {
+            find(
+                format!("the parent `{parent}` of {}.{name} is no other of its collections", system.system),
+                format!("Collections: {}", list(system.collections.keys())),
+            );
+        }
+    }
+    findings
 }
 
 /// Everything wrong with a route, given the systems.
@@ -69,6 +80,7 @@ pub(crate) fn check_route(
     text: &str,
     route: &Route,
     systems: &BTreeMap<SystemName, SystemFile>,
+    routes: &BTreeMap<Name, Route>,
 ) -> Vec<Finding> {
     let mut checker = Checker { file, text, findings: Vec::new() };
     let mut collections = BTreeMap::new();
@@ -85,8 +97,19 @@ pub(crate) fn check_route(
         );
     }
     if let (Some(left), Some(right)) = (collections.get(&Side::Left), collections.get(&Side::Right)) {
-        checker.fields(route, left, right);
+        let parent = checker.parent(route, routes);
+        let partner = parent
+            .and_then(|parent| {
+                let side =
+                    parent.side_of(&route.left.collection.system, &route.left.collection.collection)?;
+                Some(&parent.side(side.other()).collection)
+            })
+            .and_then(|partner| systems.get(&partner.system)?.collections.get(&partner.collection));
+        checker.fields(route, left, right, partner);
+        checker.zone(route, systems);
         checker.creates(route, &collections);
+        checker.kind(route, parent, left, right);
+        checker.marks(route, &collections);
     }
     checker.findings
 }
@@ -128,26 +151,42 @@ impl Checker<'_> {
             );
             return None;
         };
-        if rule.key != collection.key {
-            let line = line_of(self.text, &format!("\"{}\"", rule.key), 0);
+        if let Some(key) = rule.key.as_ref().filter(|key| **key != collection.key) {
+            let line = line_of(self.text, &format!("\"{key}\""), 0);
             let mend = format!("Take `{}`, or change `key` in the system file", collection.key);
-            self.find(line, format!("`{}` is not the key of {}", rule.key, rule.collection), mend);
+            self.find(line, format!("`{key}` is not the key of {}", rule.collection), mend);
         }
         Some(collection)
     }
 
-    fn fields(&mut self, route: &Route, left: &Collection, right: &Collection) {
+    fn fields(&mut self, route: &Route, left: &Collection, right: &Collection, partner: Option<&Collection>) {
         let mut targets = BTreeSet::new();
         for (index, rule) in route.fields.iter().enumerate() {
             let line = line_of(self.text, "[[fields]]", index);
             let mut types = Vec::new();
+            let of_partner = rule.of == FieldOwner::Partner;
+            if of_partner && route.kind != RouteKind::Event {
+                self.find(
+                    line,
+                    format!("`{}` is to be of the partner, which only an event route looks at", rule.left),
+                    "Take `of` out".to_owned(),
+                );
+            }
+            let left = if of_partner { partner.unwrap_or(left) } else { left };
             for (side, collection) in [(Side::Left, left), (Side::Right, right)] {
                 let name = rule.on(side);
                 match collection.field(name) {
                     Some(decl) => types.push(decl.kind.clone()),
                     None => self.find(
                         line,
-                        format!("{} has no field `{name}`", route.side(side).collection),
+                        format!(
+                            "{} has no field `{name}`",
+                            if of_partner && side == Side::Left {
+                                "the partner".to_owned()
+                            } else {
+                                route.side(side).collection.to_string()
+                            }
+                        ),
                         format!("Fields: {}", list(collection.fields.keys())),
                     ),
                 }
@@ -169,8 +208,11 @@ impl Checker<'_> {
                 self.find(line, format!("on the way to the left, {problem}"), mend);
             }
         }
-        for side in Side::BOTH {
-            let key = &route.side(side).key;
+        if !matches!(route.kind, RouteKind::Mirror | RouteKind::Child) {
+            return;
+        }
+        for (side, collection) in [(Side::Left, left), (Side::Right, right)] {
+            let key = &collection.key;
             let carried =
                 route.fields.iter().any(|rule| rule.on(side) == key && rule.direction.goes_to(side));
             if route.side(side).create && !carried {
@@ -184,6 +226,21 @@ impl Checker<'_> {
                     format!("Add a [[fields]] rule for `{key}`"),
                 );
             }
+        }
+    }
+
+    /// A converter that speaks of local days needs a clock.
+    fn zone(&mut self, route: &Route, systems: &BTreeMap<SystemName, SystemFile>) {
+        let has_zone = |side: Side| {
+            systems.get(&route.side(side).collection.system).is_some_and(|it| it.time_zone.is_some())
+        };
+        if Side::BOTH.into_iter().any(has_zone) {
+            return;
+        }
+        if let Some(index) = route.fields.iter().position(|rule| rule.convert == Converter::LocalDate) {
+            let problem = "`local_date` needs a local clock, and neither system's file names one".to_owned();
+            let mend = "Add time_zone = \"America/Chicago\", or where you are, to a system file".to_owned();
+            self.find(line_of(self.text, "[[fields]]", index), problem, mend);
         }
     }
 

@@ -70,14 +70,20 @@ impl ConfigFolder {
             }
         }
         let mut routes = BTreeMap::new();
+        let mut texts = Vec::new();
         for (file, text) in toml_files(&path.join("routes"))? {
             match parse::<Route>(&file, &text) {
                 Ok(route) if named_after(&file, &route.route) => {
-                    findings.extend(check_route(&file, &text, &route, &systems));
+                    texts.push((route.route.clone(), file, text));
                     routes.insert(route.route.clone(), route);
                 }
                 Ok(route) => findings.push(Finding::misnamed(&file, &text, "route", &route.route)),
                 Err(finding) => findings.push(finding),
+            }
+        }
+        for (name, file, text) in &texts {
+            if let Some(route) = routes.get(name) {
+                findings.extend(check_route(file, text, route, &systems, &routes));
             }
         }
         if findings.is_empty() {

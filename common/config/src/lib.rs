@@ -12,9 +12,10 @@ mod route;
 mod system;
 
 pub use check::Finding;
-pub use convert::Converter;
+pub use convert::{Converter, Surroundings};
 pub use folder::{ConfigError, ConfigFolder};
 pub use route::{
-    CreateRule, Direction, EmptyRule, FieldRule, LengthRule, Route, RouteKind, Side, SideRef, SideRule,
+    Choose, CreateRule, Direction, EmptyRule, FieldOwner, FieldRule, GoneRule, LengthRule, Mark, Route,
+    RouteKind, Side, SideRef, SideRule, When,
 };
 pub use system::{Collection, FieldDecl, SystemFile};

@@ -15,6 +15,9 @@ pub struct Route {
     pub route: Name,
     /// Which kind of route.
     pub kind: RouteKind,
+    /// The mirror route that joins the parents of these records: of all kinds but a mirror.
+    #[serde(default)]
+    pub parent: Option<Name>,
     /// One side.
     pub left: SideRule,
     /// The other side.
@@ -24,6 +27,12 @@ pub struct Route {
     /// What else a created record gets.
     #[serde(default)]
     pub create: Vec<CreateRule>,
+    /// Which of the records on the right stands for all of them: of a `latest` route.
+    #[serde(default)]
+    pub choose: Option<Choose>,
+    /// What makes a new record on the right: of an `event` route.
+    #[serde(default)]
+    pub when: Option<When>,
 }
 
 /// The kinds of route.
@@ -32,6 +41,57 @@ pub struct Route {
 pub enum RouteKind {
     /// A record and a record.
     Mirror,
+    /// A record below a parent and a record below the parent's partner.
+    Child,
+    /// A record's fields, and the chosen one of the records below it or its partner.
+    Latest,
+    /// One new record for each transition of another.
+    Event,
+}
+
+impl RouteKind {
+    /// Whether a link has several records on its right.
+    pub fn has_several(self) -> bool {
+        matches!(self, Self::Latest | Self::Event)
+    }
+}
+
+/// Which of several records stands for them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choose {
+    /// The one with the greatest values of these fields, compared in their order; then the one with the greatest id.
+    Newest(Vec<String>),
+    /// The one whose instant in this field comes next; where none is to come, the last that was.
+    Next(String),
+}
+
+impl Choose {
+    /// The fields by which it is chosen.
+    pub fn fields(&self) -> &[String] {
+        match self {
+            Self::Newest(fields) => fields,
+            Self::Next(field) => std::slice::from_ref(field),
+        }
+    }
+}
+
+/// What counts as an event.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct When {
+    /// The field on the left that is watched.
+    pub field: String,
+    /// The value that it must come to, as text; left out, every new value that is not empty is an event.
+    #[serde(default)]
+    pub becomes: Option<String>,
+    /// The field on the right by which a row that is there already is known to tell the same event. Left out, the one
+    /// that gets the watched field.
+    #[serde(default)]
+    pub same: Option<String>,
+    /// Whether a record that shows the value when it is first seen, and has no row for it, counts too.
+    #[serde(default)]
+    pub first_seen: bool,
 }
 
 /// A side of a route.
@@ -91,11 +151,48 @@ impl TryFrom<String> for SideRef {
 pub struct SideRule {
     /// The collection.
     pub collection: SideRef,
-    /// The field that holds the match key.
-    pub key: String,
+    /// The field that holds the match key; it is the collection's.
+    #[serde(default)]
+    pub key: Option<String>,
     /// Whether a record that only the other side has is made here.
     #[serde(default)]
     pub create: bool,
+    /// Whether a record that is here may be changed; if not, a change is a new record.
+    #[serde(default = "yes")]
+    pub update: bool,
+    /// The field that holds the parent's key, where records name their parent by it and not by its id.
+    #[serde(default)]
+    pub parent_key: Option<String>,
+    /// What becomes of the partner when the record is not here any more.
+    #[serde(default)]
+    pub gone: GoneRule,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What becomes of the partner of a record that is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GoneRule {
+    /// It is left as it is; a person is told.
+    #[default]
+    Leave,
+    /// It is marked, and a person is told. The mark is taken away when the record is back.
+    Mark(Mark),
+    /// It is deleted too.
+    Delete,
+}
+
+/// A mark on the partner of a record that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The partner's field.
+    pub field: String,
+    /// What it says; `{date}` stands for the day.
+    pub text: String,
 }
 
 /// Which way a field goes.
@@ -152,6 +249,9 @@ pub struct FieldRule {
     pub left: String,
     /// The field on the right.
     pub right: String,
+    /// Whose field `left` is.
+    #[serde(default)]
+    pub of: FieldOwner,
     /// Which way it goes.
     #[serde(default)]
     pub direction: Direction,
@@ -167,6 +267,17 @@ pub struct FieldRule {
     /// What becomes of a text that is too long.
     #[serde(default)]
     pub too_long: LengthRule,
+}
+
+/// Whose field a rule's `left` is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldOwner {
+    /// The record on the left.
+    #[default]
+    Record,
+    /// Its partner in the parent route: of an `event` route.
+    Partner,
 }
 
 fn left_wins() -> Side {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono_tz::Tz;
 use databridge_model::{CollectionName, FieldType, SystemName};
 use serde::Deserialize;
 
@@ -13,6 +14,9 @@ pub struct SystemFile {
     pub system: SystemName,
     /// Its collections: all that others than the bridge may read of the file.
     pub collections: BTreeMap<CollectionName, Collection>,
+    /// Where the system speaks of local days and hours: an IANA name, `America/Chicago`.
+    #[serde(default)]
+    pub time_zone: Option<Tz>,
     /// The bridge's own part.
     #[serde(default = "empty_table")]
     pub bridge: toml::Value,
@@ -28,6 +32,9 @@ fn empty_table() -> toml::Value {
 pub struct Collection {
     /// The field whose value is the record's key.
     pub key: String,
+    /// The collection of the same system that holds the parents of these records. It is listed first.
+    #[serde(default)]
+    pub parent: Option<CollectionName>,
     /// The fields by the system's own names.
     pub fields: BTreeMap<String, FieldDecl>,
 }

@@ -1,6 +1,7 @@
 //! The bodies of the durable messages, and of the requests for tokens; a file for each kind.
 
 mod body;
+mod content;
 mod dead;
 mod failure;
 mod outcome;
@@ -11,11 +12,12 @@ mod sync;
 mod token;
 
 pub use body::{BodyError, decode};
+pub use content::{ContentObject, ContentReply, ContentRequest};
 pub use dead::{DeadAttempt, DeadLetter};
 pub use failure::{Failure, FailureClass};
 pub use outcome::{Outcome, OutcomeResult};
 pub use pull::{PullResult, ReadAfter};
-pub use push::{Op, PushRequest, Target};
+pub use push::{Op, PushRequest, Source, Target};
 pub use run::{Conflict, Listed, Parked, RunEvent, RunId, RunSummary, WouldPush};
 pub use sync::{Mode, SyncRequest};
 pub use token::{TokenReply, TokenRequest, token_fingerprint};

@@ -3,8 +3,8 @@
 use schemars::schema_for;
 
 use crate::{
-    Conflict, DeadLetter, Listed, Outcome, Parked, PullResult, PushRequest, RunSummary, SyncRequest,
-    WouldPush,
+    Conflict, ContentReply, DeadLetter, Listed, Outcome, Parked, PullResult, PushRequest, RunSummary,
+    SyncRequest, WouldPush,
 };
 
 /// The schemas, each with the name of its file in `docs/schemas`.
@@ -14,6 +14,7 @@ pub fn all() -> Vec<(&'static str, serde_json::Value)> {
         ("pull-result", schema_for!(PullResult).to_value()),
         ("push-request", schema_for!(PushRequest).to_value()),
         ("outcome", schema_for!(Outcome).to_value()),
+        ("content-reply", schema_for!(ContentReply).to_value()),
         ("dead-letter", schema_for!(DeadLetter).to_value()),
         ("run-listed", schema_for!(Listed).to_value()),
         ("run-parked", schema_for!(Parked).to_value()),

@@ -45,6 +45,11 @@ pub fn run(id: RunId, event: &str) -> String {
     format!("run.{id}.{event}")
 }
 
+/// `content.<system>.<collection>.<id>`: a request for the bytes of a record, answered by its system's bridge.
+pub fn content(system: &SystemName, collection: &CollectionName, id: &str) -> String {
+    format!("content.{system}.{collection}.{}", KeyToken::of(None, id))
+}
+
 /// The key of a record in the KV buckets `intents` and `applied`: `<system>.<collection>.<key>`.
 pub fn record_key(system: &SystemName, collection: &CollectionName, key: &KeyToken) -> String {
     format!("{system}.{collection}.{key}")

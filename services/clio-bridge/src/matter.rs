@@ -76,6 +76,7 @@ pub(crate) fn read(matters: &Matters, found: &Found, json: &Json, reading: &mut 
         ..matters.notice(&field, reason)
     }));
     Some(Shown {
+        parent: None,
         id,
         key,
         revision: updated_at

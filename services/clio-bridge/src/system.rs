@@ -81,7 +81,7 @@ impl OutsideSystem for ClioSystem {
         usize::try_from(free).unwrap_or(1)
     }
 
-    fn in_batches(&self) -> bool {
+    fn in_batches(&self, _collection: &CollectionName) -> bool {
         false
     }
 

@@ -58,6 +58,7 @@ impl Feature {
         let key = fields.get(&layer.key).and_then(|value| Key::parse(&value.to_plain()));
         let global_id = layer.global_id.as_deref().and_then(|name| self.attribute(name).as_str());
         let mut shown = Shown {
+            parent: None,
             id: object_id.to_string(),
             key,
             revision: layer.edit_date.as_ref().and_then(|date| self.attribute(&date.field).as_i64()),

@@ -89,7 +89,7 @@ impl OutsideSystem for GisSystem {
         MOST_EDITS
     }
 
-    fn in_batches(&self) -> bool {
+    fn in_batches(&self, _collection: &CollectionName) -> bool {
         true
     }
 

@@ -1,12 +1,14 @@
 //! Taking an outcome into its side of a link.
 
-use databridge_config::Side;
+use chrono::{DateTime, Utc};
+use databridge_config::{RouteKind, Side};
 use databridge_model::{Key, Op, Outcome, OutcomeResult, Parked, ReadAfter, Value};
 
 use crate::decide::hash_of;
-use crate::link::{Link, Outstanding, ParkedField, RefusedPush};
+use crate::link::{Link, Outstanding, ParkedField, Purpose, RefusedPush};
 use crate::plan::RoutePlan;
 use crate::read::{canonical, show_all};
+use crate::{event, gone, latest};
 
 /// Takes in the outcome of the push that is under way on this side, which was stored at `at`. Gives what a person
 /// should know of; `None` if it is the outcome of another push, which changes nothing.
@@ -16,9 +18,30 @@ pub fn conclude(
     link: &mut Link,
     outcome: &Outcome,
     at: ReadAfter,
+    now: DateTime<Utc>,
 ) -> Option<Vec<Parked>> {
     let is_answered = |it: &mut Outstanding| it.push.push.as_ref() == Some(&outcome.push);
     let outstanding = link.side_mut(side).outstanding.take_if(is_answered)?;
+    let told = take_in(plan, side, link, outcome, &outstanding, at);
+    if side == Side::Right {
+        let (op, sent) = (outstanding.push.op, &outstanding.push.set);
+        match plan.kind() {
+            RouteKind::Latest => latest::conclude(plan, link, op, outcome, sent, now),
+            RouteKind::Event => event::conclude(plan, link, outcome, sent, &outstanding.from),
+            RouteKind::Mirror | RouteKind::Child => {}
+        }
+    }
+    Some(told)
+}
+
+fn take_in(
+    plan: &RoutePlan,
+    side: Side,
+    link: &mut Link,
+    outcome: &Outcome,
+    outstanding: &Outstanding,
+    at: ReadAfter,
+) -> Vec<Parked> {
     let key = link.key.clone();
     let state = link.side_mut(side);
     state.last_outcome = Some(at);
@@ -30,20 +53,27 @@ pub fn conclude(
     }
     let reason = outcome.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
     match outcome.result {
+        OutcomeResult::Written | OutcomeResult::Unchanged if outstanding.push.op == Op::Delete => {
+            deleted(plan, side, link, outstanding);
+        }
+        OutcomeResult::Gone if outstanding.push.op == Op::Delete => deleted(plan, side, link, outstanding),
         OutcomeResult::Written | OutcomeResult::Unchanged => {
-            written(plan, side, link, &outstanding, outcome);
+            written(plan, side, link, outstanding, outcome);
+            if outstanding.purpose == Purpose::Gone {
+                let source = link.side_mut(side.other());
+                source.gone_told = source.gone;
+            }
         }
         OutcomeResult::Exists | OutcomeResult::Stale => {
             adopt(plan, side, link, outcome);
         }
+        OutcomeResult::Gone if plan.kind() == RouteKind::Latest && side == Side::Right => {
+            state.doubts.clear();
+        }
         OutcomeResult::Gone => {
             state.gone = true;
             state.doubts.clear();
-            let reason = format!(
-                "the record is not in {} any more; its partner in {} is left as it is",
-                plan.system(side),
-                plan.system(side.other())
-            );
+            let reason = gone::told(plan, side);
             told.push(parked_of(plan, side, &key, state.id.as_ref(), None, &reason));
         }
         OutcomeResult::Refused | OutcomeResult::Dead => {
@@ -60,13 +90,39 @@ pub fn conclude(
                 }
             }
         }
+        OutcomeResult::Unknown if outstanding.push.op == Op::Create && plan.kind().has_several() => {
+            // There is nothing to be read by an id. The next push looks first whether this one was done.
+            link.due = true;
+        }
         OutcomeResult::Unknown => {
-            state.doubts.push(outstanding);
+            state.doubts.push(outstanding.clone());
             state.reread |= state.id.is_some();
             link.due = true;
         }
     }
-    Some(told)
+    told
+}
+
+/// The record is deleted because of its partner. It is as if it had never been, so that the partner, once back, can
+/// have a new one.
+fn deleted(plan: &RoutePlan, side: Side, link: &mut Link, outstanding: &Outstanding) {
+    if outstanding.purpose == Purpose::Gone {
+        let source = link.side_mut(side.other());
+        source.gone_told = source.gone;
+        let last_outcome = link.side(side).last_outcome;
+        *link.side_mut(side) = crate::link::SideState { last_outcome, ..Default::default() };
+        return;
+    }
+    let state = link.side_mut(side);
+    state.id = None;
+    state.doubts.clear();
+    for (field, value) in plan.routed(side, &outstanding.push.set) {
+        state.set_base(&field, value.clone());
+        state.show(&field, value);
+    }
+    for (field, value) in &outstanding.from {
+        link.side_mut(side.other()).set_base(field, value.clone());
+    }
 }
 
 /// The push is in: what was sent is the base of both sides, provisional where the system did not show it.

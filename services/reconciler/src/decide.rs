@@ -5,19 +5,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use databridge_config::{EmptyRule, LengthRule, Side};
+use databridge_config::{EmptyRule, LengthRule, RouteKind, Side};
 use databridge_model::{Conflict, Fields, Op, Value};
 use sha2::{Digest, Sha256};
 
-use crate::link::{Link, ParkedField, SideState};
+use crate::link::{Link, ParkedField, Purpose, SideState};
 use crate::plan::{FieldPlan, RoutePlan};
+use crate::{gone, latest};
 
 /// What is to be pushed to one side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     /// The side that gets it.
     pub side: Side,
-    /// Create or update.
+    /// Create, update or delete.
     pub op: Op,
     /// The values.
     pub set: Fields,
@@ -27,6 +28,23 @@ pub struct Wanted {
     pub from: Fields,
     /// Which of them are conflicts.
     pub conflicts: BTreeSet<String>,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+impl Wanted {
+    /// A push that sets nothing yet.
+    pub(crate) fn new(side: Side, op: Op) -> Self {
+        Self {
+            side,
+            op,
+            set: Fields::new(),
+            expect: Fields::new(),
+            from: Fields::new(),
+            conflicts: BTreeSet::new(),
+            purpose: Purpose::Fields,
+        }
+    }
 }
 
 /// What a decision comes to.
@@ -51,16 +69,23 @@ pub fn decide(plan: &RoutePlan, link: &mut Link, link_name: &str, now: DateTime<
     if link.is_doubled() {
         return decision;
     }
-    for side in Side::BOTH {
-        if creates(plan, link, side) {
-            decision.pushes.extend(create(plan, link, side, &mut decision.parked));
+    match plan.kind() {
+        RouteKind::Mirror | RouteKind::Child => {
+            for side in Side::BOTH {
+                if creates(plan, link, side) {
+                    decision.pushes.extend(create(plan, link, side, &mut decision.parked));
+                }
+                decision.pushes.extend(gone::push(plan, link, side, now));
+            }
+            if !(link.left.is_there() && link.right.is_there()) {
+                return decision;
+            }
         }
-    }
-    if !(link.left.is_there() && link.right.is_there()) {
-        return decision;
+        RouteKind::Latest if link.left.is_there() => {}
+        RouteKind::Latest | RouteKind::Event => return decision,
     }
     // Two rules may look at one field, so all are compared before anything is settled.
-    let compared: Vec<_> = plan.fields.iter().map(|field| (field, compare(field, link))).collect();
+    let compared: Vec<_> = plan.fields.iter().map(|field| (field, compare(plan, field, link, now))).collect();
     let mut wanted = BTreeMap::new();
     let mut awaited = BTreeSet::new();
     for (field, comparison) in &compared {
@@ -74,24 +99,21 @@ pub fn decide(plan: &RoutePlan, link: &mut Link, link_name: &str, now: DateTime<
             _ => continue,
         };
         let Some(value) = takeable(field, link, flow, &mut decision.parked) else { continue };
+        let Some(op) = op_of(plan, link, flow, &value, now) else { continue };
         awaited.extend(both);
-        if link.side(flow.to).outstanding.is_some() {
+        let is_taken = decision.pushes.iter().any(|push| push.side == flow.to);
+        if is_taken || link.side(flow.to).outstanding.is_some() {
             continue;
         }
         if flow.conflict {
             note_conflict(plan, link, link_name, field, flow, &value, now, &mut decision.conflicts);
         }
-        let push = wanted.entry(flow.to).or_insert_with(|| Wanted {
-            side: flow.to,
-            op: Op::Update,
-            set: Fields::new(),
-            expect: Fields::new(),
-            from: Fields::new(),
-            conflicts: BTreeSet::new(),
-        });
+        let push = wanted.entry(flow.to).or_insert_with(|| Wanted::new(flow.to, op));
         let name = field.rule.on(flow.to).to_owned();
         let (target, source) = (link.side(flow.to), link.side(flow.to.other()));
-        push.expect.insert(name.clone(), target.shown(&name).cloned().unwrap_or_default());
+        if op != Op::Create {
+            push.expect.insert(name.clone(), target.shown(&name).cloned().unwrap_or_default());
+        }
         push.from.insert(
             field.rule.on(flow.to.other()).to_owned(),
             source.shown(field.rule.on(flow.to.other())).cloned().unwrap_or_default(),
@@ -104,8 +126,24 @@ pub fn decide(plan: &RoutePlan, link: &mut Link, link_name: &str, now: DateTime<
     for (field, comparison) in &compared {
         settle(field, link, *comparison, &awaited);
     }
-    decision.pushes.extend(wanted.into_values().filter(|push| !is_refused(link.side(push.side), &push.set)));
+    for mut push in wanted.into_values() {
+        if push.op == Op::Create {
+            push.set.extend(latest::create_extras(plan, link, now));
+        }
+        if !is_refused(link.side(push.side), &push.set) {
+            decision.pushes.push(push);
+        }
+    }
     decision
+}
+
+/// What a difference comes to on the side that it goes to; `None` if it may not be done there.
+fn op_of(plan: &RoutePlan, link: &Link, flow: Flow, value: &Value, now: DateTime<Utc>) -> Option<Op> {
+    if plan.kind() == RouteKind::Latest && flow.to == Side::Right {
+        latest::op_on_right(plan, link, value, now)
+    } else {
+        Some(Op::Update)
+    }
 }
 
 /// The hash by which a refused push is known again.
@@ -150,14 +188,11 @@ fn create(
         set.insert(name, value);
     }
     // A record without its key could never be found again.
-    let has_key = set.contains_key(&plan.route.side(side).key);
+    let has_key = set.contains_key(plan.key_field(side));
     (has_key && !is_refused(link.side(side), &set)).then(|| Wanted {
-        side,
-        op: Op::Create,
         set,
-        expect: Fields::new(),
         from,
-        conflicts: BTreeSet::new(),
+        ..Wanted::new(side, Op::Create)
     })
 }
 
@@ -186,9 +221,10 @@ enum Comparison {
 }
 
 /// Compares what both sides show of a field with what they showed when both agreed.
-fn compare(field: &FieldPlan, link: &Link) -> Comparison {
+fn compare(plan: &RoutePlan, field: &FieldPlan, link: &Link, now: DateTime<Utc>) -> Comparison {
     let (left_name, right_name) = (field.rule.left.as_str(), field.rule.right.as_str());
-    let (Some(left), Some(right)) = (link.left.shown(left_name), link.right.shown(right_name)) else {
+    let shown_right = link.right.shown(right_name).or_else(|| latest::none_there(plan, link));
+    let (Some(left), Some(right)) = (link.left.shown(left_name), shown_right) else {
         return Comparison::Unknown;
     };
     let carries = |side: Side| {
@@ -222,7 +258,12 @@ fn compare(field: &FieldPlan, link: &Link) -> Comparison {
         _ => match (left.is_null(), right.is_null()) {
             (false, true) => Flow { to: Side::Right, conflict: false },
             (true, false) => Flow { to: Side::Left, conflict: false },
-            _ => Flow { to: winner(field, left, right).other(), conflict: true },
+            _ => match (latest::is_past(plan, field, left, now), latest::is_past(plan, field, right, now)) {
+                (false, true) => Flow { to: Side::Right, conflict: false },
+                (true, false) => Flow { to: Side::Left, conflict: false },
+                (true, true) => return Comparison::Stands,
+                (false, false) => Flow { to: winner(field, left, right).other(), conflict: true },
+            },
         },
     };
     if !goes(flow.to) {
@@ -272,7 +313,7 @@ fn agree(field: &FieldPlan, left: &Value, right: &Value) -> bool {
     Side::BOTH.into_iter().filter(|to| field.rule.direction.goes_to(*to)).any(|to| {
         let (value, wanted) = if to == Side::Right { (left, right) } else { (right, left) };
         let decl = field.on(to);
-        field.rule.convert.apply(value, &decl.kind).is_ok_and(|converted| {
+        field.convert(value, to, wanted).is_ok_and(|converted| {
             converted == *wanted
                 || (field.rule.too_long == LengthRule::Truncate
                     && cut(&converted, decl.max_length) == *wanted)
@@ -290,8 +331,9 @@ fn takeable(
     let name = field.rule.on(flow.to);
     let source = link.side(flow.to.other()).shown(field.rule.on(flow.to.other()))?.clone();
     let state = link.side_mut(flow.to);
+    let current = state.shown(name).cloned().unwrap_or_default();
     let known = state.parked.get(name).map(|known| &known.value);
-    match in_form_of_target(field, flow.to, &source) {
+    match in_form_of_target(field, flow.to, &source, &current) {
         Ok(value) if known == Some(&value) => None,
         Ok(value) => {
             state.parked.remove(name);
@@ -307,12 +349,15 @@ fn takeable(
 }
 
 /// The value as the target takes it, or why it cannot.
-fn in_form_of_target(field: &FieldPlan, to: Side, source: &Value) -> Result<Value, String> {
+pub(crate) fn in_form_of_target(
+    field: &FieldPlan,
+    to: Side,
+    source: &Value,
+    current: &Value,
+) -> Result<Value, String> {
     let (name, decl) = (field.rule.on(to), field.on(to));
     let value = field
-        .rule
-        .convert
-        .apply(source, &decl.kind)
+        .convert(source, to, current)
         .map_err(|error| format!("{error}, which `{name}` needs; mend the value at its source"))?;
     let length = value.as_text().map_or(0, |text| text.chars().count());
     match decl.max_length {

@@ -1,22 +1,24 @@
 //! What the handlers share: deciding a link, sending its pushes, telling its run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use databridge_broker::{Broker, BucketError, Envelope, PublishError};
-use databridge_config::{ConfigFolder, Side};
+use databridge_config::{ConfigFolder, RouteKind, Side};
 use databridge_model::subject;
 use databridge_model::{
-    CollectionName, Key, Mode, Op, Parked, PushId, PushRequest, RunId, SyncRequest, SystemName, Target,
-    WouldPush,
+    CollectionName, Fields, Key, Mode, Name, Op, Parked, PushId, PushRequest, RunId, Source, SyncRequest,
+    SystemName, Target, WouldPush,
 };
 
 use crate::decide::{Decision, Wanted, decide};
-use crate::link::{Link, Outstanding};
+use crate::event::{self, Standing};
+use crate::link::{Link, Outstanding, Purpose};
 use crate::links::Links;
-use crate::plan::RoutePlan;
+use crate::plan::{ParentRef, RoutePlan};
 use crate::runs::{Count, Part, Run, Runs};
 use crate::spent::{self, SpentRequests};
+use crate::waiting::Waiting;
 
 /// Something could not be done at the moment; the message comes again.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,13 @@ pub(crate) enum Trouble {
     /// A message could not be stored.
     #[error(transparent)]
     Publish(#[from] PublishError),
+}
+
+impl Trouble {
+    /// Another process changed the link meanwhile: it is to be done again from the start.
+    pub(crate) fn is_moved(&self) -> bool {
+        matches!(self, Self::Bucket(BucketError::Moved(_)))
+    }
 }
 
 /// The reconciler's state and means.
@@ -42,6 +51,8 @@ pub(crate) struct Engine {
     pub(crate) links: Links,
     /// The runs.
     pub(crate) runs: Runs,
+    /// Reads whose parent is in no link yet.
+    pub(crate) waiting: Waiting,
     /// The requests that are dealt with.
     pub(crate) spent: SpentRequests,
     /// Records to be read again by id, asked for many at a time.
@@ -50,7 +61,25 @@ pub(crate) struct Engine {
 }
 
 /// The links of dry runs, which are written nowhere.
-type Rehearsals = BTreeMap<RunId, BTreeMap<String, Link>>;
+type Rehearsals = BTreeMap<RunId, Rehearsal>;
+
+/// What a dry run has come to so far.
+#[derive(Debug, Default)]
+struct Rehearsal {
+    links: BTreeMap<String, Link>,
+    by_id: HashMap<(Name, Side, String), String>,
+    by_key: HashMap<(Name, Key), String>,
+}
+
+/// Whether a record may be made now, and below which.
+enum Gate {
+    /// It may, below the parent of this id where it has one.
+    Open(Option<String>),
+    /// The complete listing of its collection comes first.
+    Listing,
+    /// Its parent comes first.
+    Parent(ParentRef),
+}
 
 /// What is to be read again.
 #[derive(Debug, Default)]
@@ -76,11 +105,17 @@ impl Engine {
             systems,
             links: Links::open(&broker).await?,
             runs: Runs::open(&broker).await?,
+            waiting: Waiting::open(&broker).await?,
             spent: SpentRequests::default(),
             rereads: Mutex::default(),
             rehearsals: Mutex::default(),
             broker,
         }))
+    }
+
+    /// The plan of a route.
+    pub(crate) fn plan(&self, route: &Name) -> Option<&RoutePlan> {
+        self.plans.iter().find(|plan| plan.name() == route)
     }
 
     /// Decides a link that was read under its lock, writes it, and sends what came of it.
@@ -94,21 +129,45 @@ impl Engine {
     ) -> Result<(), Trouble> {
         let run = run_id.and_then(|id| self.runs.get(id));
         link.due = false;
-        let mut decision = decide(plan, &mut link, name, self.broker.clock().now());
         let mut listings_wanted = Vec::new();
+        let mut decision = if self.must_know_rows(plan, &link, run.as_ref()) {
+            listings_wanted.push(Side::Right);
+            link.awaits_listing = run_id;
+            link.due = run_id.is_none();
+            Decision::default()
+        } else {
+            self.decide(plan, &mut link, name, None).await?
+        };
         let mut to_send = Vec::new();
         for wanted in std::mem::take(&mut decision.pushes) {
-            if wanted.op == Op::Create && !may_create(plan, &mut link, &wanted, run_id, run.as_ref()) {
-                listings_wanted.push(wanted.side);
-                continue;
+            let mut parent = None;
+            if wanted.op == Op::Create {
+                match self.gate(plan, &link, wanted.side, run.as_ref()).await? {
+                    Gate::Open(id) => {
+                        (link.awaits_listing, link.awaits_parent) = (None, None);
+                        parent = id;
+                    }
+                    Gate::Listing => {
+                        link.awaits_listing = run_id;
+                        link.due |= run_id.is_none();
+                        listings_wanted.push(wanted.side);
+                        continue;
+                    }
+                    Gate::Parent(reference) => {
+                        link.awaits_parent = Some(reference);
+                        continue;
+                    }
+                }
             }
             link.counter += 1;
-            let push = push_of(plan, name, &link, &wanted, run_id, run.as_ref());
+            let mut push = push_of(plan, name, &link, &wanted, run_id, run.as_ref());
+            push.parent = parent;
             let outstanding = Outstanding {
                 push,
                 bulk: run.as_ref().is_some_and(Run::is_bulk),
                 from: wanted.from,
                 conflicts: wanted.conflicts,
+                purpose: wanted.purpose,
             };
             to_send.push((wanted.side, outstanding.clone()));
             link.side_mut(wanted.side).outstanding = Some(outstanding);
@@ -128,8 +187,111 @@ impl Engine {
         self.tell(plan, &link, decision, run_id).await
     }
 
-    /// Goes on with a dry run: says at once what would be done with this link, or, where complete listings come first,
-    /// keeps the link until they are in.
+    /// What must be pushed so that the link's sides agree, with what its kind looks at beside the link.
+    pub(crate) async fn decide(
+        &self,
+        plan: &RoutePlan,
+        link: &mut Link,
+        name: &str,
+        dry_run: Option<RunId>,
+    ) -> Result<Decision, Trouble> {
+        if plan.kind() != RouteKind::Event {
+            return Ok(decide(plan, link, name, self.broker.clock().now()));
+        }
+        if event::standing(plan, link) == Standing::Quiet {
+            return Ok(Decision::default());
+        }
+        let partner = self.partner_shows(plan, link, dry_run).await?;
+        Ok(event::decide(plan, link, name, &partner))
+    }
+
+    /// What the partner, in the parent route, of the record on the left shows.
+    async fn partner_shows(
+        &self,
+        plan: &RoutePlan,
+        link: &Link,
+        dry_run: Option<RunId>,
+    ) -> Result<Fields, Trouble> {
+        let (Some(route), Some(side), Some(id)) =
+            (plan.parent_route(), plan.parent_side(Side::Left), link.left.id.clone())
+        else {
+            return Ok(Fields::new());
+        };
+        let parent = self.parent_link(&ParentRef::Id(route.clone(), side, id), dry_run).await?;
+        let Some((_, parent)) = parent else { return Ok(Fields::new()) };
+        let partner = parent.side(side.other());
+        let mut fields = partner.base.clone();
+        fields.extend(partner.drift.clone());
+        Ok(fields)
+    }
+
+    /// The first look at a record whose events have rows: those that are there must be known.
+    fn must_know_rows(&self, plan: &RoutePlan, link: &Link, run: Option<&Run>) -> bool {
+        plan.kind() == RouteKind::Event
+            && event::standing(plan, link) == Standing::First
+            && !self.is_known_whole(plan, Side::Right, run)
+    }
+
+    /// Whether all records of a side are known, by this run's complete listing or an earlier one.
+    fn is_known_whole(&self, plan: &RoutePlan, side: Side, run: Option<&Run>) -> bool {
+        let (system, collection) = (plan.system(side), plan.collection_name(side));
+        let now = run.is_some_and(|run| run.listings_decided && run.has_whole(system, collection));
+        now || self.runs.was_listed_whole(system, collection)
+    }
+
+    /// Whether a record may be made now. Where complete listings are at hand or asked for, it waits for them; an
+    /// incremental run lets the bridge look the key up, or, of records without a match key, waits for the first
+    /// complete listing. A record below another waits for that one.
+    async fn gate(
+        &self,
+        plan: &RoutePlan,
+        link: &Link,
+        side: Side,
+        run: Option<&Run>,
+    ) -> Result<Gate, Trouble> {
+        let lists = run.is_some_and(|run| {
+            run.request.mode != Mode::Incremental
+                || run.asks_whole(plan.system(side), plan.collection_name(side))
+        });
+        if lists && run.is_some_and(|run| !run.listings_decided) {
+            return Ok(Gate::Listing);
+        }
+        if plan.kind().has_several() && !self.is_known_whole(plan, side, run) {
+            return Ok(Gate::Listing);
+        }
+        let (Some(route), Some(parent_side)) = (plan.parent_route(), plan.parent_side(side)) else {
+            return Ok(Gate::Open(None));
+        };
+        let other = side.other();
+        let is_child = plan.kind() == RouteKind::Child;
+        let source = link.side(other);
+        let id = if is_child { source.parent.clone() } else { source.id.clone() };
+        let (Some(id), Some(source_side)) = (id, plan.parent_side(other)) else {
+            return Ok(Gate::Open(None));
+        };
+        let reference = ParentRef::Id(route.clone(), source_side, id);
+        let parent = self.parent_link(&reference, None).await?;
+        let target = parent.and_then(|(_, parent)| {
+            let state = parent.side(parent_side);
+            state.id.clone().filter(|_| state.is_there() && !parent.is_doubled())
+        });
+        Ok(target.map_or(Gate::Parent(reference), |id| Gate::Open(Some(id))))
+    }
+
+    /// The link of the parent route to which a record belongs.
+    pub(crate) async fn parent_link(
+        &self,
+        parent: &ParentRef,
+        dry_run: Option<RunId>,
+    ) -> Result<Option<(String, Link)>, Trouble> {
+        if let Some(found) = dry_run.and_then(|run| self.rehearsed_parent(run, parent)) {
+            return Ok(Some(found));
+        }
+        let Some(name) = self.links.by_parent(parent) else { return Ok(None) };
+        Ok(self.links.get(&name).await?.map(|found| (name, found.value)))
+    }
+
+    /// Goes on with a dry run: the link is kept until the listings are in, and then it is said what would be done.
     pub(crate) async fn rehearse(
         &self,
         plan: &RoutePlan,
@@ -138,30 +300,51 @@ impl Engine {
         run_id: RunId,
     ) -> Result<(), Trouble> {
         let Some(run) = self.runs.get(run_id) else { return Ok(()) };
-        if run.request.mode == Mode::Incremental || run.listings_decided {
-            return self.say_what_would_be(plan, name, link, run_id).await;
+        if run.request.mode != Mode::Incremental && !run.listings_decided {
+            let creates = self.decide(plan, &mut link.clone(), name, Some(run_id)).await?.pushes;
+            for wanted in creates.iter().filter(|wanted| wanted.op == Op::Create) {
+                self.ask_for_listing(run_id, plan.system(wanted.side), plan.collection_name(wanted.side))
+                    .await?;
+            }
         }
-        let creates = decide(plan, &mut link.clone(), name, self.broker.clock().now()).pushes;
-        for wanted in creates.iter().filter(|wanted| wanted.op == Op::Create) {
-            self.ask_for_listing(run_id, plan.system(wanted.side), plan.collection_name(wanted.side)).await?;
+        let mut rehearsals = self.rehearsals();
+        let rehearsal = rehearsals.entry(run_id).or_default();
+        for side in Side::BOTH {
+            if let Some(id) = &link.side(side).id {
+                rehearsal.by_id.insert((link.route.clone(), side, id.clone()), name.to_owned());
+            }
         }
-        self.rehearsals().entry(run_id).or_default().insert(name.to_owned(), link);
+        rehearsal.by_key.insert((link.route.clone(), link.key.clone()), name.to_owned());
+        rehearsal.links.insert(name.to_owned(), link);
         Ok(())
     }
 
     /// The link as a dry run would have it by now.
     pub(crate) fn rehearsed(&self, run: RunId, name: &str) -> Option<Link> {
-        self.rehearsals().get(&run)?.get(name).cloned()
+        self.rehearsals().get(&run)?.links.get(name).cloned()
     }
 
-    /// The complete listings of a dry run are in: says what would be done.
+    fn rehearsed_parent(&self, run: RunId, parent: &ParentRef) -> Option<(String, Link)> {
+        let rehearsals = self.rehearsals();
+        let rehearsal = rehearsals.get(&run)?;
+        let name = match parent {
+            ParentRef::Id(route, side, id) => rehearsal.by_id.get(&(route.clone(), *side, id.clone())),
+            ParentRef::Key(route, key) => rehearsal.by_key.get(&(route.clone(), key.clone())),
+        }?;
+        Some((name.clone(), rehearsal.links.get(name)?.clone()))
+    }
+
+    /// The listings of a dry run are in: says what would be done.
     pub(crate) async fn say_what_was_rehearsed(&self, run: RunId) -> Result<(), Trouble> {
-        let links = self.rehearsals().remove(&run).unwrap_or_default();
-        for (name, link) in links {
-            if let Some(plan) = self.plans.iter().find(|plan| *plan.name() == link.route) {
+        let names: Vec<_> =
+            self.rehearsals().get(&run).map(|it| it.links.keys().cloned().collect()).unwrap_or_default();
+        for name in names {
+            let Some(link) = self.rehearsed(run, &name) else { continue };
+            if let Some(plan) = self.plan(&link.route) {
                 self.say_what_would_be(plan, &name, link, run).await?;
             }
         }
+        self.rehearsals().remove(&run);
         Ok(())
     }
 
@@ -177,7 +360,7 @@ impl Engine {
         mut link: Link,
         run: RunId,
     ) -> Result<(), Trouble> {
-        let decision = decide(plan, &mut link, name, self.broker.clock().now());
+        let decision = self.decide(plan, &mut link, name, Some(run)).await?;
         let open = self.runs.get(run);
         // Without the complete listing that was asked for, nothing would be made.
         let unlisted = |side: Side| {
@@ -409,24 +592,13 @@ impl Engine {
     }
 }
 
-/// Whether a record may be made now. Where complete listings are at hand or asked for, it waits for them; an
-/// incremental run lets the bridge look the key up.
-fn may_create(
-    plan: &RoutePlan,
-    link: &mut Link,
-    wanted: &Wanted,
-    run_id: Option<RunId>,
-    run: Option<&Run>,
-) -> bool {
-    let Some(run) = run else { return true };
-    let lists = run.request.mode != Mode::Incremental
-        || run.asks_whole(plan.system(wanted.side), plan.collection_name(wanted.side));
-    if !lists || run.listings_decided {
-        link.awaits_listing = None;
-        return true;
-    }
-    link.awaits_listing = run_id;
-    false
+/// The record from whose change a push comes.
+fn source_of(plan: &RoutePlan, link: &Link, side: Side) -> Option<Source> {
+    Some(Source {
+        system: plan.system(side).clone(),
+        collection: plan.collection_name(side).clone(),
+        id: link.side(side).id.clone()?,
+    })
 }
 
 fn push_of(
@@ -444,13 +616,21 @@ fn push_of(
     let other = plan.system(wanted.side.other());
     let why = match wanted.op {
         Op::Create => format!("{other} has {} and {} has not", link.key, plan.system(wanted.side)),
-        _ if wanted.conflicts.is_empty() => format!("changed in {other}"),
-        _ => format!("changed on both sides; {other} wins"),
+        Op::Delete => format!("it is not in {other} any more"),
+        Op::Update if wanted.purpose == Purpose::Gone => format!("it is gone from {other}, or back there"),
+        Op::Update if wanted.conflicts.is_empty() => format!("changed in {other}"),
+        Op::Update => format!("changed on both sides; {other} wins"),
     };
     PushRequest {
         push: Some(PushId { link: name.to_owned(), counter: link.counter }),
         op: wanted.op,
-        target: state.id.clone().map(|id| Target { id, handle: state.handle.clone() }),
+        target: state
+            .id
+            .clone()
+            .filter(|_| wanted.op != Op::Create)
+            .map(|id| Target { id, handle: state.handle.clone() }),
+        parent: None,
+        source: source_of(plan, link, wanted.side.other()),
         set: wanted.set.clone(),
         expect: wanted.expect.clone(),
         absent_in: run_id.filter(|_| wanted.op == Op::Create && listed),

@@ -10,6 +10,7 @@ use databridge_model::{Listed, RunId, RunSummary};
 use databridge_runtime::CancellationToken;
 
 use crate::engine::{Engine, Trouble};
+use crate::missing;
 use crate::pulls::{RUN_OPENS, drop_unseen_rivals};
 use crate::runs::Run;
 use crate::spent;
@@ -153,7 +154,8 @@ async fn tell_progress(engine: &Engine, told: &mut Told) {
 async fn see_to(engine: &Engine, pulls: &Inbox, id: RunId) -> Result<(), Trouble> {
     engine.ask_for_rereads().await;
     let Some(run) = engine.runs.get(id) else { return Ok(()) };
-    if !run.is_listed() || engine.has_rereads(id) || !partners_are_asked(engine, &run) {
+    let is_busy = engine.has_rereads(id) || engine.runs.is_held(id);
+    if !run.is_listed() || is_busy || !partners_are_asked(engine, &run) {
         return Ok(());
     }
     if run.pull_last() > 0 {
@@ -180,7 +182,8 @@ async fn see_to(engine: &Engine, pulls: &Inbox, id: RunId) -> Result<(), Trouble
     }
     // Once more after the links: a part may have been added meanwhile.
     let still = engine.runs.get(id).is_some_and(|now| now.is_listed() && now.pull_last() == run.pull_last());
-    if still && !engine.has_rereads(id) { end(engine, id).await } else { Ok(()) }
+    let is_busy = engine.has_rereads(id) || engine.runs.is_held(id);
+    if still && !is_busy { end(engine, id).await } else { Ok(()) }
 }
 
 /// A migrate's other sides are parts of it before anything of it is decided.
@@ -206,6 +209,10 @@ async fn decide_listings(engine: &Engine, id: RunId, run: &Run) -> Result<(), Tr
             }
         }
     }
+    for part in run.parts.iter().filter(|part| run.has_whole(&part.system, &part.collection)) {
+        engine.runs.note_listed_whole(id, &part.system, &part.collection).await?;
+    }
+    missing::look_for(engine, id, run).await?;
     engine.runs.change(id, |run| run.listings_decided = true).await?;
     fail::fail_point!("reconciler.after-listings-in");
     decide_all_awaiting(engine, id).await
@@ -225,9 +232,12 @@ async fn decide_awaiting(engine: &Engine, id: RunId, name: &str) -> Result<(), T
         let _lock = engine.links.lock(name).await;
         let Some(found) = engine.links.get(name).await? else { return Ok(()) };
         let mut link = found.value;
-        let Some(plan) = engine.plans.iter().find(|plan| *plan.name() == link.route) else { return Ok(()) };
+        let Some(plan) = engine.plan(&link.route) else { return Ok(()) };
         link.awaits_listing = None;
-        let listed = Side::BOTH.into_iter().filter(|side| plan.route.side(*side).create).all(|side| {
+        let wanted = |side: &Side| {
+            plan.route.side(*side).create || (plan.kind().has_several() && *side == Side::Right)
+        };
+        let listed = Side::BOTH.into_iter().filter(wanted).all(|side| {
             engine
                 .runs
                 .get(id)

@@ -2,12 +2,18 @@
 //!
 //! It speaks to no outside system and names none; what it knows of them is in the route files.
 
+mod below;
 pub mod conclude;
 pub mod decide;
 mod engine;
+mod event;
+mod gone;
 mod keeper;
+mod latest;
 pub mod link;
 mod links;
+mod missing;
+mod others;
 mod outcomes;
 pub mod plan;
 mod pulls;
@@ -20,6 +26,7 @@ mod samples;
 mod simulation;
 mod spent;
 mod trim;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -49,7 +56,7 @@ pub async fn run(
     config: &ConfigFolder,
     stop: CancellationToken,
 ) -> Result<(), ReconcilerError> {
-    let engine = Engine::open(broker.clone(), config).await?;
+    let engine = Box::pin(Engine::open(broker.clone(), config)).await?;
     let stream_created = broker.read_after().await?.stream_created;
     let requests = Inbox::open(&broker, consumers::sync_of_reconciler()).await?;
     let pulls = Inbox::open(&broker, consumers::pulls()).await?;
@@ -85,14 +92,14 @@ async fn take_up_link(engine: &Engine, name: &str) -> Result<(), engine::Trouble
     let _lock = engine.links.lock(name).await;
     let Some(found) = engine.links.get(name).await? else { return Ok(()) };
     let mut link = found.value;
-    let Some(plan) = engine.plans.iter().find(|plan| *plan.name() == link.route) else { return Ok(()) };
+    let Some(plan) = engine.plan(&link.route) else { return Ok(()) };
     for side in Side::BOTH {
         let state = link.side(side);
+        let again = link.to_reread(side);
         if let Some(outstanding) = &state.outstanding {
             engine.send(plan, side, &link.key, outstanding).await?;
-        } else if state.reread {
-            let run = state.seen_in;
-            engine.want_reread(plan, side, run, state.id.iter().chain(state.rivals.keys()).cloned());
+        } else if !again.is_empty() {
+            engine.want_reread(plan, side, state.seen_in, again);
         }
     }
     if link.awaits_listing.is_some_and(|run| engine.runs.get(run).is_none()) {

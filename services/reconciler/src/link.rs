@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use databridge_config::Side;
 use databridge_model::subject::Lane;
 use databridge_model::{Conflict, Fields, Key, Name, PushRequest, ReadAfter, RunId, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::RoutePlan;
+use crate::plan::{ParentRef, RoutePlan};
 
 /// A record and its partner, as the bucket `links` keeps them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,18 @@ pub struct Link {
     /// The run whose complete listing a create waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaits_listing: Option<RunId>,
+    /// The link of the parent route that must have a record on the other side before one is made below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits_parent: Option<ParentRef>,
+    /// The records on the right by their ids, of routes that have several there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub children: BTreeMap<String, Child>,
+    /// When the choice among them changes by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_at: Option<DateTime<Utc>>,
+    /// How many events have had their record made.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events: u64,
     /// Something could not be done; the next run looks again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub due: bool,
@@ -33,12 +46,46 @@ pub struct Link {
     pub conflicts: Vec<Conflict>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// One of several records on the right.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Child {
+    /// What it shows of the fields that the route looks at. Long texts are kept of the chosen one only.
+    pub fields: Fields,
+    /// A long text of it is not kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// Opaque to us; the bridge wants it back.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub handle: serde_json::Value,
+    /// The revision of the last read that was taken in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+    /// The PULL sequence of the last read that was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pulled: Option<ReadAfter>,
+    /// It is to be read again by its id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reread: bool,
+    /// It is the record of an event that is past.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paired: bool,
+}
+
 /// One side of a link.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all pairs of them occur")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SideState {
     /// The system's id of the record; absent until one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// The id of its parent in the same system, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Opaque to us; the bridge wants it back.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub handle: serde_json::Value,
@@ -84,6 +131,9 @@ pub struct SideState {
     /// The record is not there any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
+    /// Its partner has been marked or deleted because of that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone_told: bool,
     /// The run that last saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_in: Option<RunId>,
@@ -101,6 +151,27 @@ pub struct Outstanding {
     /// The fields whose difference was a conflict.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub conflicts: BTreeSet<String>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Purpose::is_fields")]
+    pub purpose: Purpose,
+}
+
+/// What a push is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To make the fields of both sides agree.
+    #[default]
+    Fields,
+    /// To tell that the partner is gone, or is back.
+    Gone,
+}
+
+impl Purpose {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_fields(&self) -> bool {
+        *self == Self::Fields
+    }
 }
 
 impl Outstanding {
@@ -138,6 +209,10 @@ impl Link {
             left: SideState::default(),
             right: SideState::default(),
             awaits_listing: None,
+            awaits_parent: None,
+            children: BTreeMap::new(),
+            look_at: None,
+            events: 0,
             due: false,
             conflicts: Vec::new(),
         }
@@ -179,6 +254,17 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// The records of a side that are to be read again.
+    pub fn to_reread(&self, side: Side) -> Vec<String> {
+        let state = self.side(side);
+        let own = state.id.iter().chain(state.rivals.keys()).filter(|_| state.reread).cloned();
+        let children = self.children.iter().filter(|(_, child)| side == Side::Right && child.reread);
+        let mut ids: Vec<_> = own.chain(children.map(|(id, _)| id.clone())).collect();
+        ids.sort();
+        ids.dedup();
+        ids
     }
 
     /// Whether a push is under way on either side.

@@ -1,14 +1,17 @@
 //! The store of links: the bucket, and the indexes over it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use chrono::{DateTime, Utc};
 use databridge_broker::{Broker, Bucket, BucketError, Versioned, names};
 use databridge_config::Side;
 use databridge_model::{Key, Name, RunId};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::link::Link;
+use crate::plan::ParentRef;
 
 /// The links of all routes. Reads and writes go to the bucket; what must be found fast is indexed in memory.
 #[derive(Debug)]
@@ -18,25 +21,49 @@ pub(crate) struct Links {
     locks: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
 
+/// Hundreds of thousands of links are the rule for a large city, so the index holds hashes of 128 bits in place of
+/// ids and keys, and numbers in place of names.
 #[derive(Debug, Default)]
 struct Index {
-    by_id: HashMap<(Name, Side, String), String>,
-    by_key: HashMap<(Name, Key), String>,
-    facts: HashMap<String, Facts>,
+    hashers: [RandomState; 2],
+    /// The links by number.
+    slots: Vec<Slot>,
+    by_name: HashMap<Hash, u32>,
+    /// By what they can be found: the ids of their records, and their keys.
+    by_mark: HashMap<Hash, u32>,
     /// Links with something open, so that runs need not look through all.
-    open: HashSet<String>,
+    open: HashMap<u32, Facts>,
+    /// Links that wait for a record beside their parent.
+    awaiting: HashMap<ParentRef, HashSet<u32>>,
+    /// When a link's choice changes by itself.
+    look_at: HashMap<u32, DateTime<Utc>>,
 }
 
-/// What the indexes hold of one link, so that a change takes out what is no longer so.
+type Hash = [u64; 2];
+
+#[derive(Debug)]
+struct Slot {
+    name: Box<str>,
+    marks: Box<[Mark]>,
+}
+
+/// By what a link can be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    hash: Hash,
+    /// Of a record that is there, its side.
+    there: Option<Side>,
+}
+
+/// What is open in a link.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Facts {
-    ids: BTreeSet<(Side, String)>,
-    key: Option<Key>,
-    route: Option<Name>,
     /// The runs of the pushes under way.
     pub(crate) under_way: Vec<Option<RunId>>,
     /// The run whose listing is awaited.
     pub(crate) awaits: Option<RunId>,
+    /// The parent whose partner is awaited.
+    pub(crate) awaits_parent: Option<ParentRef>,
     /// To be looked at by the next run.
     pub(crate) due: bool,
     /// To be read again.
@@ -48,24 +75,112 @@ pub(crate) struct Facts {
 impl Facts {
     fn of(link: &Link) -> Self {
         let mut facts = Self {
-            key: Some(link.key.clone()),
-            route: Some(link.route.clone()),
             awaits: link.awaits_listing,
+            awaits_parent: link.awaits_parent.clone(),
             due: link.due,
             ..Self::default()
         };
         for side in Side::BOTH {
             let state = link.side(side);
-            facts.ids.extend(state.id.iter().chain(state.rivals.keys()).map(|id| (side, id.clone())));
             facts.under_way.extend(state.outstanding.iter().map(|outstanding| outstanding.push.run));
-            facts.reread |= state.reread;
+            facts.reread |= !link.to_reread(side).is_empty();
             facts.rivalled |= !state.rivals.is_empty();
         }
         facts
     }
 
     fn is_open(&self) -> bool {
-        !self.under_way.is_empty() || self.awaits.is_some() || self.due || self.reread || self.rivalled
+        *self != Self::default()
+    }
+}
+
+impl Index {
+    fn hash(&self, what: impl std::hash::Hash) -> Hash {
+        [self.hashers[0].hash_one(&what), self.hashers[1].hash_one(&what)]
+    }
+
+    fn hash_of_id(&self, route: &Name, side: Side, id: &str) -> Hash {
+        self.hash((route, side, id))
+    }
+
+    fn hash_of_key(&self, route: &Name, key: &Key) -> Hash {
+        self.hash((route, key))
+    }
+
+    fn number(&self, name: &str) -> Option<u32> {
+        self.by_name.get(&self.hash(name)).copied()
+    }
+
+    fn name(&self, number: u32) -> Option<String> {
+        Some(self.slots.get(usize::try_from(number).ok()?)?.name.to_string())
+    }
+
+    fn find(&self, mark: Hash) -> Option<String> {
+        self.name(*self.by_mark.get(&mark)?)
+    }
+
+    fn marks_of(&self, link: &Link) -> Box<[Mark]> {
+        let mut marks = vec![Mark { hash: self.hash_of_key(&link.route, &link.key), there: None }];
+        for side in Side::BOTH {
+            let state = link.side(side);
+            let children = link.children.keys().filter(|_| side == Side::Right);
+            let own = state.id.iter().chain(children);
+            marks.extend(own.map(|id| Mark {
+                hash: self.hash_of_id(&link.route, side, id),
+                there: (!state.gone).then_some(side),
+            }));
+            let rivals = state.rivals.keys();
+            marks.extend(rivals.map(|id| Mark { hash: self.hash_of_id(&link.route, side, id), there: None }));
+        }
+        marks.into()
+    }
+
+    fn take_in(&mut self, name: &str, link: &Link) {
+        let marks = self.marks_of(link);
+        let number = match self.number(name) {
+            Some(number) => number,
+            None => {
+                let Ok(number) = u32::try_from(self.slots.len()) else { return };
+                self.slots.push(Slot { name: name.into(), marks: Box::default() });
+                self.by_name.insert(self.hash(name), number);
+                number
+            }
+        };
+        let Some(slot) = usize::try_from(number).ok().and_then(|at| self.slots.get_mut(at)) else { return };
+        let before = std::mem::replace(&mut slot.marks, marks.clone());
+        for mark in &before {
+            let is_lost = !marks.iter().any(|now| now.hash == mark.hash);
+            if is_lost && self.by_mark.get(&mark.hash) == Some(&number) {
+                self.by_mark.remove(&mark.hash);
+            }
+        }
+        for mark in &marks {
+            self.by_mark.insert(mark.hash, number);
+        }
+        let facts = Facts::of(link);
+        let awaited = self.open.get(&number).and_then(|before| before.awaits_parent.clone());
+        if awaited != facts.awaits_parent {
+            if let Some(before) = awaited
+                && let Some(waiting) = self.awaiting.get_mut(&before)
+            {
+                waiting.remove(&number);
+                if waiting.is_empty() {
+                    self.awaiting.remove(&before);
+                }
+            }
+            if let Some(parent) = &facts.awaits_parent {
+                self.awaiting.entry(parent.clone()).or_default().insert(number);
+            }
+        }
+        if facts.is_open() {
+            self.open.insert(number, facts);
+        } else {
+            self.open.remove(&number);
+        }
+        match link.look_at {
+            Some(at) => drop(self.look_at.insert(number, at)),
+            None => drop(self.look_at.remove(&number)),
+        }
     }
 }
 
@@ -81,47 +196,81 @@ impl Links {
         let bucket: Bucket<Link> = broker.bucket(names::LINKS).await?;
         let links = Self { bucket, index: Mutex::default(), locks: Mutex::default() };
         for (name, found) in links.bucket.all().await? {
-            links.index_link(&name, &found.value);
+            links.index().take_in(&name, &found.value);
         }
         Ok(links)
     }
 
     /// The link that has this record on this side.
     pub(crate) fn by_id(&self, route: &Name, side: Side, id: &str) -> Option<String> {
-        self.index().by_id.get(&(route.clone(), side, id.to_owned())).cloned()
+        let index = self.index();
+        index.find(index.hash_of_id(route, side, id))
     }
 
     /// The link that has this key now.
     pub(crate) fn by_key(&self, route: &Name, key: &Key) -> Option<String> {
-        self.index().by_key.get(&(route.clone(), key.clone())).cloned()
+        let index = self.index();
+        index.find(index.hash_of_key(route, key))
+    }
+
+    /// The link of the parent route of which a record speaks.
+    pub(crate) fn by_parent(&self, parent: &ParentRef) -> Option<String> {
+        match parent {
+            ParentRef::Id(route, side, id) => self.by_id(route, *side, id),
+            ParentRef::Key(route, key) => self.by_key(route, key),
+        }
     }
 
     /// This name, or one like it: a link whose key was edited keeps the name of its first key.
     pub(crate) fn free_name(&self, name: String) -> String {
         let index = self.index();
-        if !index.facts.contains_key(&name) {
+        let is_free = |name: &str| index.number(name).is_none();
+        if is_free(&name) {
             return name;
         }
-        let mut number = 2_u64;
-        loop {
-            let numbered = format!("{name}.{number}");
-            if !index.facts.contains_key(&numbered) {
-                return numbered;
-            }
-            number += 1;
-        }
+        let numbered = (2_u64..).map(|number| format!("{name}.{number}"));
+        numbered.into_iter().find(|name| is_free(name)).unwrap_or(name)
     }
 
     /// The links with something open, and what.
     pub(crate) fn open_ones(&self) -> Vec<(String, Facts)> {
         let index = self.index();
-        index.open.iter().filter_map(|name| Some((name.clone(), index.facts.get(name)?.clone()))).collect()
+        index.open.iter().filter_map(|(number, facts)| Some((index.name(*number)?, facts.clone()))).collect()
     }
 
     /// Whether anything open matches.
     pub(crate) fn any_open(&self, test: impl Fn(&Facts) -> bool) -> bool {
+        self.index().open.values().any(test)
+    }
+
+    /// The links that wait for a record beside this parent.
+    pub(crate) fn awaiting(&self, parent: &ParentRef) -> Vec<String> {
         let index = self.index();
-        index.open.iter().filter_map(|name| index.facts.get(name)).any(test)
+        let waiting = index.awaiting.get(parent).into_iter().flatten();
+        waiting.filter_map(|number| index.name(*number)).collect()
+    }
+
+    /// The links whose choice has changed by itself by this moment.
+    pub(crate) fn to_look_at(&self, now: DateTime<Utc>) -> Vec<String> {
+        let index = self.index();
+        let due = index.look_at.iter().filter(|(_, at)| **at <= now);
+        due.filter_map(|(number, _)| index.name(*number)).collect()
+    }
+
+    /// The links of a route that have a record on this side which is not among these ids, and how many have any.
+    pub(crate) fn without(&self, route: &Name, side: Side, ids: &HashSet<String>) -> (Vec<String>, usize) {
+        let index = self.index();
+        let seen: HashSet<Hash> = ids.iter().map(|id| index.hash_of_id(route, side, id)).collect();
+        let prefix = format!("{route}.");
+        let (mut missing, mut known) = (Vec::new(), 0);
+        for slot in index.slots.iter().filter(|slot| slot.name.starts_with(&prefix)) {
+            let mut there = slot.marks.iter().filter(|mark| mark.there == Some(side)).peekable();
+            known += usize::from(there.peek().is_some());
+            if there.any(|mark| !seen.contains(&mark.hash)) {
+                missing.push(slot.name.to_string());
+            }
+        }
+        (missing, known)
     }
 
     /// Waits for the right to change a link.
@@ -159,35 +308,8 @@ impl Links {
             Some(revision) => self.bucket.update(name, link, revision).await?,
             None => self.bucket.create(name, link).await?,
         };
-        self.index_link(name, link);
+        self.index().take_in(name, link);
         Ok(())
-    }
-
-    fn index_link(&self, name: &str, link: &Link) {
-        let facts = Facts::of(link);
-        let mut index = self.index();
-        let before = index.facts.insert(name.to_owned(), facts.clone()).unwrap_or_default();
-        if before.key != facts.key
-            && let (Some(route), Some(key)) = (before.route, before.key)
-            && index.by_key.get(&(route.clone(), key.clone())).is_some_and(|holder| holder == name)
-        {
-            index.by_key.remove(&(route, key));
-        }
-        for (side, id) in before.ids.difference(&facts.ids) {
-            let place = (link.route.clone(), *side, id.clone());
-            if index.by_id.get(&place).is_some_and(|holder| holder == name) {
-                index.by_id.remove(&place);
-            }
-        }
-        index.by_key.insert((link.route.clone(), link.key.clone()), name.to_owned());
-        for (side, id) in &facts.ids {
-            index.by_id.insert((link.route.clone(), *side, id.clone()), name.to_owned());
-        }
-        if facts.is_open() {
-            index.open.insert(name.to_owned());
-        } else {
-            index.open.remove(name);
-        }
     }
 
     fn index(&self) -> std::sync::MutexGuard<'_, Index> {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use databridge_broker::{BucketError, Handler, Job, Verdict};
-use databridge_config::Side;
+use databridge_config::{RouteKind, Side};
 use databridge_model::{Outcome, OutcomeResult, ReadAfter, RunId, subject};
 
 use crate::conclude::conclude;
 use crate::engine::{Engine, Trouble};
+use crate::others::Told;
+use crate::plan::RoutePlan;
 use crate::runs::Count;
 
 /// Deals with `outcome.>`.
@@ -57,7 +59,7 @@ impl Outcomes {
         }
         let engine = &self.engine;
         let name = outcome.push.link.as_str();
-        let _lock = engine.links.lock(name).await;
+        let lock = engine.links.lock(name).await;
         let Some(found) = engine.links.get(name).await? else {
             tracing::warn!(link = name, "An outcome names a link that is not there; it is left aside.");
             return Ok(());
@@ -73,22 +75,21 @@ impl Outcomes {
         };
         let answered = link.side(side).outstanding.clone();
         let at = ReadAfter { sequence: job.sequence(), stream_created: self.stream_created };
-        let Some(told) = conclude(plan, side, &mut link, outcome, at) else {
+        let now = engine.broker.clock().now();
+        let Some(told) = conclude(plan, side, &mut link, outcome, at, now) else {
             // A copy of an outcome that is known. What came of it is sent again, which is safe: it may have failed.
-            for side in Side::BOTH {
-                if let Some(outstanding) = &link.side(side).outstanding {
-                    engine.send(plan, side, &link.key, outstanding).await?;
-                }
-            }
-            return Ok(());
+            engine.send_again(plan, &link).await?;
+            drop(lock);
+            let run = Side::BOTH.into_iter().find_map(|side| link.side(side).seen_in);
+            return self.release(plan, name, run.filter(|run| engine.runs.get(*run).is_some())).await;
         };
         let run = answered.and_then(|outstanding| outstanding.push.run);
+        let _hold = engine.runs.hold(run);
         self.count(run, outcome);
-        let reread = link.side(side).reread;
-        let id = link.side(side).id.clone();
-        if reread && let Some(id) = id {
+        let reread = link.to_reread(side);
+        if !reread.is_empty() {
             // Wanted first: between the two the run must not seem to be at its end.
-            engine.want_reread(plan, side, run, [id]);
+            engine.want_reread(plan, side, run, reread);
             engine.links.save(name, &link, Some(found.revision)).await?;
         } else if link.due {
             engine.links.save(name, &link, Some(found.revision)).await?;
@@ -96,10 +97,22 @@ impl Outcomes {
             engine.decide_and_save(plan, name, link.clone(), Some(found.revision), run).await?;
         }
         fail::fail_point!("reconciler.after-outcome");
+        drop(lock);
+        self.release(plan, name, run).await?;
+        let shown = Told { system: plan.system(side), collection: plan.collection_name(side), outcome, at };
+        engine.tell_others(name, &shown).await?;
         for parked in told {
             engine.tell_parked(run, &parked).await?;
         }
         Ok(())
+    }
+
+    /// A record of a parent route may be what others waited for.
+    async fn release(&self, plan: &RoutePlan, name: &str, run: Option<RunId>) -> Result<(), Trouble> {
+        match plan.kind() {
+            RouteKind::Mirror => self.engine.release_below(name, run).await,
+            _ => Ok(()),
+        }
     }
 
     fn count(&self, run: Option<RunId>, outcome: &Outcome) {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use databridge_broker::{BucketError, Handler, Job, Verdict};
-use databridge_config::Side;
+use databridge_config::{RouteKind, Side};
 use databridge_model::{Key, Mode, Name, Parked, PullResult, RunId};
 
 use crate::decide::decide;
 use crate::engine::{Engine, Trouble};
+use crate::gone;
 use crate::link::{Link, SideState};
 use crate::plan::RoutePlan;
 use crate::read::{Worth, take_in};
@@ -63,12 +64,25 @@ impl Pulls {
     }
 
     async fn decide(&self, read: &PullResult, sequence: u64) -> Result<(), Trouble> {
-        for plan in &self.0.plans {
-            if let Some(side) = plan.side_of(&read.system, &read.collection) {
-                self.decide_for(plan, side, read, sequence).await?;
+        let engine = &self.0;
+        let dry_run = read.run.filter(|id| engine.runs.get(*id).is_some_and(|run| run.request.dry_run));
+        for plan in &engine.plans {
+            let Some(side) = plan.side_of(&read.system, &read.collection) else { continue };
+            match (plan.kind(), side) {
+                (RouteKind::Mirror | RouteKind::Child, _) => {
+                    Box::pin(self.decide_for(plan, side, read, sequence)).await?;
+                }
+                (_, Side::Left) => engine.decide_holder(plan, read, sequence, dry_run).await?,
+                (_, Side::Right) => engine.decide_row(plan, read, sequence, dry_run).await?,
+            }
+            if plan.kind() == RouteKind::Mirror
+                && dry_run.is_none()
+                && let Some(name) = engine.links.by_id(plan.name(), side, &read.id)
+            {
+                engine.release_below(&name, read.run).await?;
             }
         }
-        self.0.runs.count(read.run, Count::Record);
+        engine.runs.count(read.run, Count::Record);
         Ok(())
     }
 
@@ -91,7 +105,7 @@ impl Pulls {
                 (None, None) if read.deleted => return Ok(()),
                 (None, None) => return engine.tell_parked(read.run, &keyless(plan, side, read)).await,
             };
-            match self.decide_link(plan, side, read, sequence, &name).await {
+            match Box::pin(self.decide_link(plan, side, read, sequence, &name)).await {
                 Err(Trouble::Bucket(BucketError::Moved(_))) => {}
                 // It shared the key of that link until now; its own link is next.
                 Ok(())
@@ -151,9 +165,7 @@ impl Pulls {
         match take_in(plan, &mut link, side, read, sequence) {
             Worth::Nothing if dry_run.is_none() => {
                 // A crash may have come between the link and its pushes: they are sent again, which is safe.
-                if link.is_under_way() {
-                    self.send_again(plan, &link).await?;
-                }
+                engine.send_again(plan, &link).await?;
                 if is_still_double(side, read, &mut link) {
                     return self.park_double(side, read, name, &link, revision).await;
                 }
@@ -207,15 +219,6 @@ impl Pulls {
         Ok(())
     }
 
-    async fn send_again(&self, plan: &RoutePlan, link: &Link) -> Result<(), Trouble> {
-        for side in Side::BOTH {
-            if let Some(outstanding) = &link.side(side).outstanding {
-                self.0.send(plan, side, &link.key, outstanding).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// A record was asked for by its id and is not there.
     async fn gone(
         &self,
@@ -241,20 +244,16 @@ impl Pulls {
             return Ok(());
         }
         state.gone = true;
-        self.0.links.save(name, &link, revision).await?;
+        let reason = gone::told(plan, side);
         let parked = Parked {
             system: read.system.clone(),
             collection: read.collection.clone(),
             id: Some(read.id.clone()),
             key: Some(link.key.clone()),
             field: None,
-            reason: format!(
-                "the record is not in {}.{} any more; its partner in {} is left as it is",
-                read.system,
-                read.collection,
-                plan.system(side.other())
-            ),
+            reason,
         };
+        self.0.decide_and_save(plan, name, link, revision, read.run).await?;
         self.0.tell_parked(read.run, &parked).await
     }
 
@@ -321,7 +320,7 @@ impl Pulls {
             collection: read.collection.clone(),
             id: Some(read.id.clone()),
             key: Some(key.clone()),
-            field: Some(plan.route.side(side).key.clone()),
+            field: Some(plan.key_field(side).to_owned()),
             reason: format!(
                 "its key was changed from {} to {key}, which another record has already; give each its own",
                 link.key
@@ -342,7 +341,7 @@ fn is_still_double(side: Side, read: &PullResult, link: &mut Link) -> bool {
 /// After an edit of the key on the side that owns it, the link goes by the new one. Gives the ids of the records
 /// that shared the old key: it is theirs now.
 fn adopt_key(plan: &RoutePlan, side: Side, key: &Key, link: &mut Link) -> Vec<String> {
-    let field = &plan.route.side(side).key;
+    let field = plan.key_field(side);
     let owns = plan
         .fields
         .iter()
@@ -358,7 +357,7 @@ fn adopt_key(plan: &RoutePlan, side: Side, key: &Key, link: &mut Link) -> Vec<St
 }
 
 fn keyless(plan: &RoutePlan, side: Side, read: &PullResult) -> Parked {
-    let field = plan.route.side(side).key.clone();
+    let field = plan.key_field(side).to_owned();
     Parked {
         system: read.system.clone(),
         collection: read.collection.clone(),
@@ -377,7 +376,7 @@ fn key_lost(plan: &RoutePlan, side: Side, read: &PullResult, link: &Link) -> Par
         key: Some(link.key.clone()),
         reason: format!(
             "its {} was emptied; it was {}, and nothing of the record is carried over until it has one again",
-            plan.route.side(side).key,
+            plan.key_field(side),
             link.key
         ),
         ..keyless(plan, side, read)

@@ -77,6 +77,7 @@ pub fn take_in(plan: &RoutePlan, link: &mut Link, side: Side, read: &PullResult,
     let known_revision = state.revision.filter(|_| state.id.as_deref() == Some(read.id.as_str()));
     state.reread = false;
     state.id = Some(read.id.clone());
+    state.parent.clone_from(&read.parent);
     state.gone = false;
     state.handle = read.handle.clone();
     state.revision = read.revision.or(known_revision);
@@ -123,7 +124,7 @@ fn is_of_latest_run(state: &SideState, read: &PullResult) -> bool {
 
 /// Whether a read was begun before an outcome was stored, as far as can be told. A read from after the stream was made
 /// anew is from after all that the earlier one held.
-fn is_before(read: &ReadAfter, outcome: Option<&ReadAfter>) -> bool {
+pub(crate) fn is_before(read: &ReadAfter, outcome: Option<&ReadAfter>) -> bool {
     outcome.is_some_and(|outcome| match read.stream_created.cmp(&outcome.stream_created) {
         Ordering::Less => true,
         Ordering::Equal => read.sequence < outcome.sequence,

@@ -7,6 +7,7 @@ use databridge_config::Side;
 use databridge_model::{CollectionName, Mode, RunId, SyncRequest, SystemName};
 
 use crate::engine::{Engine, Trouble};
+use crate::latest;
 use crate::runs::{Part, Run};
 
 /// Deals with `sync.request.>`.
@@ -114,6 +115,7 @@ impl Requests {
         }
         if request.ids.is_empty() && !request.dry_run {
             self.decide_due(id, system).await?;
+            self.look_again(id).await?;
         }
         Ok(())
     }
@@ -145,15 +147,12 @@ impl Requests {
             }
             let _lock = engine.links.lock(&name).await;
             let Some(found) = engine.links.get(&name).await? else { continue };
-            let Some(plan) = engine.plans.iter().find(|plan| *plan.name() == found.value.route) else {
-                continue;
-            };
+            let Some(plan) = engine.plan(&found.value.route) else { continue };
             // A record that was to be read again, while its system did not answer.
             for side in Side::BOTH.into_iter().filter(|side| plan.system(*side) == system) {
-                let state = found.value.side(side);
-                if state.reread && state.outstanding.is_none() {
-                    let ids = state.id.iter().chain(state.rivals.keys()).cloned();
-                    engine.want_reread(plan, side, Some(run), ids);
+                let again = found.value.to_reread(side);
+                if !again.is_empty() && found.value.side(side).outstanding.is_none() {
+                    engine.want_reread(plan, side, Some(run), again);
                 }
             }
             if found.value.due && Side::BOTH.iter().any(|side| plan.system(*side) == system) {
@@ -165,5 +164,29 @@ impl Requests {
             }
         }
         Ok(())
+    }
+
+    /// Time has passed: what stood for several records may be over, and the next has its turn.
+    async fn look_again(&self, run: RunId) -> Result<(), Trouble> {
+        let engine = &self.0;
+        for name in engine.links.to_look_at(engine.broker.clock().now()) {
+            loop {
+                match self.look_again_at(&name, run).await {
+                    Err(error) if error.is_moved() => {}
+                    other => break other?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_again_at(&self, name: &str, run: RunId) -> Result<(), Trouble> {
+        let engine = &self.0;
+        let _lock = engine.links.lock(name).await;
+        let Some(found) = engine.links.get(name).await? else { return Ok(()) };
+        let mut link = found.value;
+        let Some(plan) = engine.plan(&link.route) else { return Ok(()) };
+        latest::choose(plan, &mut link, engine.broker.clock().now());
+        engine.decide_and_save(plan, name, link, Some(found.revision), Some(run)).await
     }
 }

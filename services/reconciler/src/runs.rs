@@ -116,8 +116,33 @@ pub(crate) enum Count {
 pub(crate) struct Runs {
     bucket: Bucket<Run>,
     open: Mutex<HashMap<RunId, Open>>,
+    /// The last run that listed each collection whole.
+    whole: Bucket<RunId>,
+    listed_whole: Mutex<BTreeSet<String>>,
+    /// Runs of which something is in hand that their records do not show.
+    held: Mutex<HashMap<RunId, usize>>,
     /// Wakes whoever sees runs to their end.
     pub(crate) moved: Notify,
+}
+
+/// Something of a run is in hand.
+#[derive(Debug)]
+pub(crate) struct Hold<'a> {
+    runs: &'a Runs,
+    run: Option<RunId>,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let Some(run) = self.run else { return };
+        let mut held = self.runs.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held.get_mut(&run) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&run);
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -137,7 +162,55 @@ impl Runs {
                 open.insert(RunId(id), Open { run: found.value, counted: RunSummary::default() });
             }
         }
-        Ok(Self { bucket, open: Mutex::new(open), moved: Notify::new() })
+        let whole: Bucket<RunId> = broker.bucket(names::LISTED).await?;
+        let listed = whole.all().await?.into_iter().map(|(name, _)| name).collect();
+        Ok(Self {
+            bucket,
+            open: Mutex::new(open),
+            whole,
+            listed_whole: Mutex::new(listed),
+            held: Mutex::default(),
+            moved: Notify::new(),
+        })
+    }
+
+    /// Whether a run has ever listed a collection whole.
+    pub(crate) fn was_listed_whole(&self, system: &SystemName, collection: &CollectionName) -> bool {
+        let listed = self.listed_whole.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.contains(&format!("{system}.{collection}"))
+    }
+
+    /// Notes that a run has listed a collection whole, and what it lists is decided.
+    pub(crate) async fn note_listed_whole(
+        &self,
+        run: RunId,
+        system: &SystemName,
+        collection: &CollectionName,
+    ) -> Result<(), BucketError> {
+        let name = format!("{system}.{collection}");
+        let stored = match self.whole.get(&name).await? {
+            Some(found) => self.whole.update(&name, &run, found.revision).await,
+            None => self.whole.create(&name, &run).await,
+        };
+        match stored {
+            Ok(_) | Err(BucketError::Moved(_)) => {}
+            Err(error) => return Err(error),
+        }
+        self.listed_whole.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        Ok(())
+    }
+
+    /// Keeps a run from ending while the guard lives.
+    pub(crate) fn hold(&self, run: Option<RunId>) -> Hold<'_> {
+        if let Some(run) = run {
+            *self.held.lock().unwrap_or_else(PoisonError::into_inner).entry(run).or_default() += 1;
+        }
+        Hold { runs: self, run }
+    }
+
+    /// Whether something of a run is in hand.
+    pub(crate) fn is_held(&self, run: RunId) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&run)
     }
 
     /// Opens a run; false if it was opened (or ended) before.

@@ -151,6 +151,8 @@ pub(crate) fn send(link: &mut Link, wanted: &Wanted) -> PushId {
             target: target.filter(|_| wanted.op != Op::Create),
             set: wanted.set.clone(),
             expect: wanted.expect.clone(),
+            parent: None,
+            source: None,
             absent_in: None,
             run: None,
             why: String::new(),
@@ -158,6 +160,7 @@ pub(crate) fn send(link: &mut Link, wanted: &Wanted) -> PushId {
         bulk: false,
         from: wanted.from.clone(),
         conflicts: wanted.conflicts.clone(),
+        purpose: wanted.purpose,
     });
     id
 }
@@ -198,4 +201,11 @@ pub(crate) fn read(side: Side, outcomes: u64, pairs: &[(&str, &str)]) -> PullRes
         run: None,
         read_after: after(outcomes),
     }
+}
+
+/// Decides a link of this plan, which must come to one push.
+pub(crate) fn only_push_of(plan: &RoutePlan, link: &mut Link) -> Wanted {
+    let mut decision = decide(plan, link, "case_matter.E-1", now());
+    assert_eq!(decision.pushes.len(), 1, "{:?}", decision.pushes);
+    decision.pushes.remove(0)
 }

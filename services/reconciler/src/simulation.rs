@@ -221,7 +221,7 @@ impl World {
         let (side, outcome) = self.outcomes[index].clone();
         let mut link = self.link.clone().unwrap();
         let at = samples::after(index as u64 + 1);
-        if conclude(&self.plan, side, &mut link, &outcome, at).is_none() {
+        if conclude(&self.plan, side, &mut link, &outcome, at, samples::now()).is_none() {
             self.send_again();
         } else if link.side(side).reread && link.side(side).id.is_some() {
             self.rereads.insert(side);
@@ -385,7 +385,7 @@ impl World {
 
 /// What a value may become on its way to a side.
 fn forms(field: &FieldPlan, to: Side, value: &Value) -> Vec<Value> {
-    let Ok(value) = field.rule.convert.apply(value, &field.on(to).kind) else { return Vec::new() };
+    let Ok(value) = field.convert(value, to, &Value::Null) else { return Vec::new() };
     let mut forms = vec![value.clone(), trimmed(value.clone())];
     if field.rule.too_long == LengthRule::Truncate
         && let (Some(most), Value::Text(text)) = (field.on(to).max_length, &value)

@@ -1,4 +1,4 @@
-use databridge_config::Converter;
+use databridge_config::{Converter, Surroundings};
 use databridge_model::{FieldType, Point, Value};
 use proptest::prelude::*;
 
@@ -49,7 +49,7 @@ proptest! {
     fn what_the_check_lets_pass_can_always_be_converted((from, to, value) in pairs()) {
         for converter in [Converter::Same, Converter::Longitude, Converter::Latitude] {
             if converter.check(&from, &to).is_ok() {
-                let converted = converter.apply(&value, &to).unwrap();
+                let converted = converter.apply(&value, &to, Surroundings::default()).unwrap();
                 prop_assert_eq!(to.canonical(converted.clone()).unwrap(), converted.clone());
                 prop_assert_eq!(converted.is_null(), value.is_null());
             }
@@ -60,8 +60,8 @@ proptest! {
     fn what_goes_both_ways_comes_back_as_it_was((from, to, value) in pairs()) {
         let both = Converter::Same.check(&from, &to).is_ok() && Converter::Same.check(&to, &from).is_ok();
         if both {
-            let there = Converter::Same.apply(&value, &to).unwrap();
-            prop_assert_eq!(Converter::Same.apply(&there, &from).unwrap(), value);
+            let there = Converter::Same.apply(&value, &to, Surroundings::default()).unwrap();
+            prop_assert_eq!(Converter::Same.apply(&there, &from, Surroundings::default()).unwrap(), value);
         }
     }
 
@@ -69,7 +69,7 @@ proptest! {
     fn the_degrees_of_a_point_are_those_of_the_point(lon in -180.0..180.0, lat in -90.0..90.0) {
         let point = Point::rounded(lon, lat);
         let degrees = |converter: Converter, to: &FieldType| -> f64 {
-            let value = converter.apply(&Value::Point(point), to).unwrap();
+            let value = converter.apply(&Value::Point(point), to, Surroundings::default()).unwrap();
             value.as_text().unwrap().parse().unwrap()
         };
         for to in [FieldType::Text, FieldType::Decimal] {
@@ -83,14 +83,20 @@ proptest! {
 fn a_zero_has_no_sign() {
     let value = Value::Point(Point::rounded(-0.000_000_001, -0.0));
     for converter in [Converter::Longitude, Converter::Latitude] {
-        assert_eq!(converter.apply(&value, &FieldType::Text), Ok(Value::Text("0".to_owned())));
+        assert_eq!(
+            converter.apply(&value, &FieldType::Text, Surroundings::default()),
+            Ok(Value::Text("0".to_owned()))
+        );
     }
 }
 
 #[test]
 fn a_value_of_the_wrong_type_is_told_and_not_guessed() {
-    let error = Converter::Longitude.apply(&Value::text("downtown"), &FieldType::Text).unwrap_err();
+    let error = Converter::Longitude
+        .apply(&Value::text("downtown"), &FieldType::Text, Surroundings::default())
+        .unwrap_err();
     assert_eq!(error.to_string(), "`downtown` is no point");
-    let error = Converter::Same.apply(&Value::text("soon"), &FieldType::Date).unwrap_err();
+    let error =
+        Converter::Same.apply(&Value::text("soon"), &FieldType::Date, Surroundings::default()).unwrap_err();
     assert_eq!(error.to_string(), "`soon` is no date");
 }

@@ -30,6 +30,13 @@ pub enum OutcomeResult {
     Unknown,
 }
 
+impl OutcomeResult {
+    /// Whether the record is as the push wanted it, by this push or before.
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::Written | Self::Unchanged | Self::Exists)
+    }
+}
+
 /// Body of `outcome.<system>.<collection>.<key>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

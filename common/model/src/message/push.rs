@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RunId;
-use crate::{Fields, PushId};
+use crate::{CollectionName, Fields, PushId, SystemName};
 
 /// What a push does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +31,18 @@ pub struct Target {
     pub handle: serde_json::Value,
 }
 
+/// A record of another system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The system.
+    pub system: SystemName,
+    /// The collection.
+    pub collection: CollectionName,
+    /// The system's own id.
+    pub id: String,
+}
+
 /// Body of `push.<lane>.<system>.<collection>.<key>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +58,12 @@ pub struct PushRequest {
     /// The fields to set.
     #[serde(default)]
     pub set: Fields,
+    /// The id, in the same system, of the parent of a record that is to be made below one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The record from whose change the push came: a bridge asks its system for contents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// What each field in `set` is believed to show now.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expect: Fields,

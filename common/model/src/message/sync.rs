@@ -34,6 +34,9 @@ pub struct SyncRequest {
     /// Stop after so many records. The cursor stays where the run stopped, so the next goes on from there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_records: Option<u64>,
+    /// Believe a complete listing that lacks more records than would be believed without a person's word.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub accept_missing: bool,
     /// Say on `run.` what would be pushed, and change nothing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

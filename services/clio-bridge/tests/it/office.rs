@@ -143,7 +143,7 @@ impl Office {
     }
 
     pub(crate) async fn effect(&self, push: PushRequest, doubtful: bool) -> Effect {
-        let task = PushTask { push, doubtful, still_mine: StillMine(Arc::new(|| true)) };
+        let task = PushTask { push, doubtful, earlier: None, still_mine: StillMine(Arc::new(|| true)) };
         self.system.apply(&Self::collection(), vec![task]).await.remove(0)
     }
 
@@ -190,6 +190,8 @@ pub(crate) fn create(warrant: &str, values: &[(&str, Value)]) -> PushRequest {
     set.insert(WARRANT.to_owned(), text(warrant));
     set.entry("description".to_owned()).or_insert_with(|| text("12 Main St"));
     PushRequest {
+        parent: None,
+        source: None,
         push: None,
         op: Op::Create,
         target: None,
@@ -207,6 +209,8 @@ pub(crate) fn update(of: &databridge_bridge::Shown, values: &[(&str, Value)]) ->
     let expect =
         set.keys().map(|name| (name.clone(), of.fields.get(name).cloned().unwrap_or_default())).collect();
     PushRequest {
+        parent: None,
+        source: None,
         push: None,
         op: Op::Update,
         target: Some(Target { id: of.id.clone(), handle: of.handle.clone() }),

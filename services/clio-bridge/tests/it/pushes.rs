@@ -303,6 +303,7 @@ async fn many_creates_at_fifty_calls_a_minute_meet_no_429() {
             .map(|number| PushTask {
                 push: create(&format!("E-{round}-{number}"), &[]),
                 doubtful: false,
+                earlier: None,
                 still_mine: StillMine(Arc::new(|| true)),
             })
             .collect();
@@ -322,8 +323,12 @@ async fn many_creates_at_fifty_calls_a_minute_meet_no_429() {
 #[tokio::test]
 async fn a_push_that_is_another_workers_by_now_is_not_sent() {
     let office = Office::ready().await;
-    let task =
-        PushTask { push: create("E-1", &[]), doubtful: false, still_mine: StillMine(Arc::new(|| false)) };
+    let task = PushTask {
+        push: create("E-1", &[]),
+        doubtful: false,
+        earlier: None,
+        still_mine: StillMine(Arc::new(|| false)),
+    };
     let effects = office.system.apply(&Office::collection(), vec![task]).await;
     assert!(matches!(effects.as_slice(), [Effect::NotNow(_)]), "{effects:?}");
     assert_eq!(office.calls().await.writes, 0);

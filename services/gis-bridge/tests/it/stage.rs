@@ -113,7 +113,7 @@ pub(crate) fn system(url: &str, env: &[(&str, &str)]) -> GisSystem {
 
 pub(crate) fn task(push: Json) -> PushTask {
     let push: PushRequest = serde_json::from_value(push).unwrap();
-    PushTask { push, doubtful: false, still_mine: StillMine(std::sync::Arc::new(|| true)) }
+    PushTask { push, doubtful: false, earlier: None, still_mine: StillMine(std::sync::Arc::new(|| true)) }
 }
 
 pub(crate) fn result(effect: &Effect) -> OutcomeResult {

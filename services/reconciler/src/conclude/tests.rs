@@ -3,7 +3,7 @@ use databridge_model::{Failure, FailureClass, PushId};
 
 use crate::read::take_in;
 use crate::samples::{
-    after, agreed, decided, fields, met, new_link, only_push, outcome, plan, read, send, show,
+    after, agreed, decided, fields, met, new_link, now, only_push, outcome, plan, read, send, show,
 };
 
 use super::*;
@@ -18,7 +18,7 @@ fn under_way() -> (Link, PushId) {
 }
 
 fn answered(link: &mut Link, outcome: &Outcome) -> Vec<Parked> {
-    conclude(&plan(), Side::Right, link, outcome, after(3)).unwrap()
+    conclude(&plan(), Side::Right, link, outcome, after(3), now()).unwrap()
 }
 
 fn failed(push: &PushId, result: OutcomeResult, field: Option<&str>) -> Outcome {
@@ -191,7 +191,7 @@ fn a_refusal_of_the_whole_is_remembered_until_the_content_changes() {
 fn a_record_that_is_gone_is_told_and_left() {
     let (mut link, id) = under_way();
     let told = answered(&mut link, &outcome(&id, OutcomeResult::Gone, &[]));
-    assert!(told[0].reason.contains("not in office any more"), "{}", told[0].reason);
+    assert!(told[0].reason.contains("not in office.matters any more"), "{}", told[0].reason);
     assert!(link.right.gone);
     assert_eq!(decided(&mut link).pushes, []);
 }
@@ -202,7 +202,8 @@ fn in_doubt() -> Link {
     show(&mut link, Side::Right, &[("Owner", "B")]);
     let push = only_push(&mut link);
     let id = send(&mut link, &push);
-    conclude(&plan(), Side::Left, &mut link, &outcome(&id, OutcomeResult::Unknown, &[]), after(3)).unwrap();
+    conclude(&plan(), Side::Left, &mut link, &outcome(&id, OutcomeResult::Unknown, &[]), after(3), now())
+        .unwrap();
     assert!(link.due && link.left.reread);
     link
 }
@@ -231,7 +232,7 @@ fn the_answer_to_a_later_write_tells_what_became_of_one_in_doubt() {
     assert_eq!(push.set, fields(&[("note", "m")]), "the field in doubt waits");
     let id = send(&mut link, &push);
     let later = outcome(&id, OutcomeResult::Written, &[("owner", "B"), ("note", "m")]);
-    conclude(&plan(), Side::Left, &mut link, &later, after(4)).unwrap();
+    conclude(&plan(), Side::Left, &mut link, &later, after(4), now()).unwrap();
     assert_eq!(link.left.doubts, []);
     assert_eq!(decided(&mut link), crate::decide::Decision::default(), "B was our own write, no edit");
     assert!(!link.right.has_changed("Owner") && !link.left.has_changed("owner"));
@@ -282,8 +283,8 @@ fn a_copy_of_an_outcome_and_one_of_an_earlier_push_change_nothing() {
     let push = only_push(&mut link);
     send(&mut link, &push);
     let before = link.clone();
-    assert_eq!(conclude(&plan(), Side::Right, &mut link, &written, after(9)), None);
-    assert_eq!(conclude(&plan(), Side::Left, &mut link, &written, after(9)), None);
+    assert_eq!(conclude(&plan(), Side::Right, &mut link, &written, after(9), now()), None);
+    assert_eq!(conclude(&plan(), Side::Left, &mut link, &written, after(9), now()), None);
     assert_eq!(link, before);
 }
 

@@ -150,7 +150,7 @@ fn written_and_not_read() -> Link {
     let push = only_push(&mut link);
     let id = send(&mut link, &push);
     let outcome = outcome(&id, OutcomeResult::Written, &[]);
-    conclude(&plan(), Side::Right, &mut link, &outcome, after(1)).unwrap();
+    conclude(&plan(), Side::Right, &mut link, &outcome, after(1), now()).unwrap();
     assert_eq!(link.right.provisional, ["Owner".to_owned()].into());
     link
 }

@@ -1,6 +1,9 @@
 //! The reconciler over a real nats-server, with the test in the place of both bridges.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what fails here fails the test")]
+
+mod kinds;
+mod towns;
 
 use std::time::Duration;
 

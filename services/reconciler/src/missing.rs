@@ -1,0 +1,166 @@
+//! Records that a complete listing does not show any more.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use databridge_broker::async_nats::datetime;
+use databridge_broker::async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use databridge_broker::{BucketError, names};
+use databridge_config::{RouteKind, Side};
+use databridge_model::{CollectionName, Parked, RunId, SystemName};
+use futures::StreamExt;
+use serde::Deserialize;
+
+use crate::engine::{Engine, Trouble};
+use crate::plan::RoutePlan;
+use crate::runs::{Part, Run};
+
+/// So many may be missing at once without a person's word.
+const FEW: usize = 10;
+
+/// Above [`FEW`], this share of the known ones may be missing, in percent.
+const SHARE_PERCENT: usize = 10;
+
+/// The pulls of a run are looked for from so long before it was opened: clocks differ.
+const BEFORE: TimeDelta = TimeDelta::minutes(10);
+
+/// Asks for what the complete listings of a run lack: one look by id tells whether it is really gone. Where very much is
+/// missing nothing is asked, and a person is told.
+pub(crate) async fn look_for(engine: &Engine, id: RunId, run: &Run) -> Result<(), Trouble> {
+    for part in run.parts.iter().filter(|part| run.has_whole(&part.system, &part.collection)) {
+        let looks = |plan: &&RoutePlan| side_to_look_at(plan, &part.system, &part.collection).is_some();
+        if !engine.plans.iter().any(|plan| looks(&plan)) {
+            continue;
+        }
+        let Some(seen) = seen(engine, id, run, part).await? else {
+            tracing::warn!(
+                run = %id,
+                collection = %part.collection,
+                "What the complete listing showed is not in its stream any more; nothing is taken as gone."
+            );
+            continue;
+        };
+        for plan in engine.plans.iter().filter(looks) {
+            if let Some(side) = side_to_look_at(plan, &part.system, &part.collection) {
+                ask(engine, id, run, plan, side, &seen).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The side of a route whose records are looked for when they are missing. Those that the parent route joins itself are
+/// looked for by that one, and rows of events may go as they like.
+fn side_to_look_at(plan: &RoutePlan, system: &SystemName, collection: &CollectionName) -> Option<Side> {
+    let side = plan.side_of(system, collection)?;
+    match (plan.kind(), side) {
+        (RouteKind::Mirror | RouteKind::Child, _) | (RouteKind::Latest, Side::Right) => Some(side),
+        _ => None,
+    }
+}
+
+async fn ask(
+    engine: &Engine,
+    id: RunId,
+    run: &Run,
+    plan: &RoutePlan,
+    side: Side,
+    seen: &HashSet<String>,
+) -> Result<(), Trouble> {
+    let (missing, known) = engine.links.without(plan.name(), side, seen);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let most = FEW.max(known * SHARE_PERCENT / 100);
+    if missing.len() > most && !run.request.accept_missing {
+        let parked = Parked {
+            system: plan.system(side).clone(),
+            collection: plan.collection_name(side).clone(),
+            id: None,
+            key: None,
+            field: None,
+            reason: format!(
+                "{} of {known} known records are not in the complete listing, which is more than is believed \
+                 without a person's word ({most}); nothing is taken as gone. If they are gone indeed, say so with \
+                 `databridge sync {} --full --accept-missing`",
+                missing.len(),
+                plan.system(side)
+            ),
+        };
+        return engine.tell_parked(Some(id), &parked).await;
+    }
+    let mut ids = Vec::new();
+    for name in missing {
+        let Some(found) = engine.links.get(&name).await? else { continue };
+        let link = found.value;
+        if plan.kind().has_several() {
+            ids.extend(link.children.keys().filter(|id| !seen.contains(*id)).cloned());
+        } else if link.side(side).is_there() {
+            ids.extend(link.side(side).id.clone());
+        }
+    }
+    engine.want_reread(plan, side, Some(id), ids);
+    Ok(())
+}
+
+/// What is needed of a pull result here.
+#[derive(Deserialize)]
+struct Seen {
+    id: String,
+    run: Option<RunId>,
+}
+
+/// The ids that a part of a run has shown; `None` if they are not all in the stream any more.
+async fn seen(
+    engine: &Engine,
+    id: RunId,
+    run: &Run,
+    part: &Part,
+) -> Result<Option<HashSet<String>>, Trouble> {
+    let Some(listed) = &part.listed else { return Ok(None) };
+    let mut ids = HashSet::new();
+    if listed.records == 0 {
+        return Ok(Some(ids));
+    }
+    let failed = |error: &dyn std::fmt::Display| BucketError::Broker {
+        key: names::PULL.to_owned(),
+        why: error.to_string(),
+    };
+    let from = (run.opened_at - BEFORE).timestamp_nanos_opt().unwrap_or_default();
+    let start_time = datetime::from_nanos(i128::from(from)).map_err(|e| failed(&e))?;
+    let stream = engine.broker.jetstream().get_stream_no_info(names::PULL).await.map_err(|e| failed(&e))?;
+    let config = pull::Config {
+        filter_subject: format!("pull.{}.{}.>", part.system, part.collection),
+        deliver_policy: DeliverPolicy::ByStartTime { start_time },
+        ack_policy: AckPolicy::None,
+        inactive_threshold: Duration::from_secs(60),
+        ..pull::Config::default()
+    };
+    let consumer = stream.create_consumer(config).await.map_err(|e| failed(&e))?;
+    let mut shown = 0;
+    loop {
+        let mut batch = consumer
+            .fetch()
+            .max_messages(500)
+            .max_bytes(8 * 1024 * 1024)
+            .messages()
+            .await
+            .map_err(|e| failed(&e))?;
+        let mut last = None;
+        while let Some(message) = batch.next().await {
+            let message = message.map_err(|e| failed(&e))?;
+            last = Some(message.info().map_err(|e| failed(&e))?.stream_sequence);
+            if let Ok(seen) = serde_json::from_slice::<Seen>(&message.payload)
+                && seen.run == Some(id)
+            {
+                shown += 1;
+                ids.insert(seen.id);
+            }
+        }
+        if last.is_none_or(|last| last >= listed.pull_last) {
+            break;
+        }
+    }
+    Ok((shown >= listed.records).then_some(ids))
+}
