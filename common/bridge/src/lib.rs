@@ -9,6 +9,7 @@ mod pulls;
 mod pushes;
 mod serve;
 mod system;
+mod waits;
 
 pub use collections::unknown_collection;
 pub use intent::{Applied, Intent};
@@ -16,5 +17,6 @@ pub use pulls::Pulls;
 pub use pushes::{Pushes, PushesError};
 pub use serve::{ServeError, serve};
 pub use system::{
-    Earlier, Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine, effect_of_error,
+    Earlier, Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine, Wait,
+    effect_of_error,
 };

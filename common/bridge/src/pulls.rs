@@ -42,6 +42,9 @@ impl<S: OutsideSystem> Pulls<S> {
     async fn answer(&self, job: &Job) -> Result<(), Trouble> {
         let request: SyncRequest =
             job.read("a sync request").map_err(|error| Trouble::Never(error.to_string()))?;
+        if request.max_records == Some(0) {
+            return Err(Trouble::Never("`max_records` is 0; ask for 1 at least, or leave it out".to_owned()));
+        }
         for collection in self.collections_of(job.subject())? {
             let part = Part {
                 pulls: self,
@@ -260,8 +263,11 @@ impl<S: OutsideSystem> Part<'_, S> {
     /// Where a new request's listing begins, given where the cursor is.
     async fn begin(&self, found: Option<CursorPlace<S::Place>>) -> Result<CursorPlace<S::Place>, CallError> {
         let rested = match (self.request.mode, found) {
-            // An earlier listing broke off, or was bounded by `max_records`: this one goes on there.
-            (Mode::Incremental, Some(CursorPlace::Listing(place))) => return Ok(CursorPlace::Listing(place)),
+            // An earlier listing broke off, or was bounded by `max_records`: this one goes on there, unless it is told
+            // from when to read.
+            (Mode::Incremental, Some(CursorPlace::Listing(place))) if self.request.since.is_none() => {
+                return Ok(CursorPlace::Listing(place));
+            }
             (Mode::Incremental, Some(CursorPlace::Resting(place))) => Some(place),
             _ => None,
         };

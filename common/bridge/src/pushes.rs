@@ -15,6 +15,7 @@ use databridge_model::{
 };
 use databridge_runtime::{CancellationToken, jittered};
 
+use crate::waits::Waits;
 use crate::{Applied, Earlier, Effect, Intent, OutsideSystem, PushTask, StillMine};
 
 /// Answers a system's push requests.
@@ -43,8 +44,11 @@ impl<S: OutsideSystem> Pushes<S> {
             worker: self.broker.new_worker_name(),
             system: Arc::clone(&self.system),
             broker: self.broker.clone(),
+            waits: Waits::new(self.broker.clone(), self.system.name().clone()),
         };
+        let _telling = desk.waits.telling();
         while !stop.is_cancelled() {
+            desk.waits.looking();
             let jobs = tokio::select! {
                 () = stop.cancelled() => break,
                 jobs = next_jobs(self.system.as_ref(), &live, &bulk) => jobs,
@@ -112,6 +116,7 @@ struct Desk<S> {
     system: Arc<S>,
     intents: Bucket<Intent>,
     applied: Bucket<Applied>,
+    waits: Arc<Waits>,
     worker: String,
 }
 
@@ -316,7 +321,10 @@ impl<S: OutsideSystem> Desk<S> {
                 } else {
                     self.intents.delete(&begun.place.record_key(), begun.intent_revision).await?;
                 }
-                begun.job.again_after(wait).await;
+                if let Some(why) = &wait.why {
+                    self.waits.waits(begun.job.sequence(), begun.push.run, why);
+                }
+                begun.job.again_after(wait.time).await;
                 return Ok(());
             }
             Effect::Failed(failure) if begun.intent.attempts < MOST_ATTEMPTS => {
@@ -327,11 +335,13 @@ impl<S: OutsideSystem> Desk<S> {
                     attempt = begun.intent.attempts,
                     "A push failed; it is looked up and tried again."
                 );
+                self.waits.waits(begun.job.sequence(), begun.push.run, &failure);
                 begun.job.again_after(wait).await;
                 return Ok(());
             }
             Effect::Failed(failure) => outcome.error = Some(failure),
             Effect::Settled { result, shown, parked, error, calls } => {
+                self.waits.answered();
                 outcome.result = result;
                 outcome.parked = parked;
                 outcome.error = error;

@@ -126,10 +126,26 @@ pub enum Effect {
         /// Calls that it cost.
         calls: u32,
     },
-    /// Nothing was sent: it waits so long, which is no attempt.
-    NotNow(Duration),
+    /// Nothing was sent: it waits, which is no attempt.
+    NotNow(Wait),
     /// It failed for the moment; whether it was done is not known. It is looked up before the next attempt.
     Failed(Failure),
+}
+
+/// How long a push waits before its next turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wait {
+    /// So long.
+    pub time: Duration,
+    /// Why, where the system cannot be written at the moment: whoever waits is told, with what to do.
+    pub why: Option<Failure>,
+}
+
+impl From<Duration> for Wait {
+    /// A wait for a reason that is nobody's business but the bridge's.
+    fn from(time: Duration) -> Self {
+        Self { time, why: None }
+    }
 }
 
 impl Effect {
@@ -154,9 +170,14 @@ pub fn effect_of_error(error: &CallError, calls: u32) -> Effect {
         error: Some(failure(class)),
         calls,
     };
+    // The call is of no interest to whoever waits: it was not made, or will be made again.
+    let waits = |time, class| {
+        let why = Failure { class, message: error.message.clone(), field: None };
+        Effect::NotNow(Wait { time, why: Some(why) })
+    };
     match error.class {
-        ErrorClass::Limited(wait) => Effect::NotNow(wait.unwrap_or(Duration::from_secs(5))),
-        ErrorClass::Unauthorised => Effect::NotNow(Duration::from_secs(15)),
+        ErrorClass::Limited(wait) => waits(wait.unwrap_or(Duration::from_secs(5)), FailureClass::Limited),
+        ErrorClass::Unauthorised => waits(Duration::from_secs(15), FailureClass::Unauthorised),
         ErrorClass::Transient => Effect::Failed(failure(FailureClass::Transient)),
         ErrorClass::Unknown => Effect::Failed(failure(FailureClass::Unknown)),
         ErrorClass::Conflict => settled(OutcomeResult::Stale, FailureClass::Conflict),

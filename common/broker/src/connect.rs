@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::context::ContextBuilder;
-use async_nats::{ConnectOptions, Event, jetstream};
+use async_nats::{ConnectErrorKind, ConnectOptions, Event, jetstream};
 use chrono::DateTime;
 use databridge_config::env::{self, EnvError, NatsEnv};
 use databridge_model::ReadAfter;
@@ -23,7 +23,7 @@ pub enum ConnectError {
     #[error(transparent)]
     Env(#[from] EnvError),
     /// The server cannot be reached or refuses us.
-    #[error("NATS at {url} (NATS_URL) cannot be used: {source}")]
+    #[error("NATS at {url} (NATS_URL) cannot be used: {source}{}", question(source))]
     Refused {
         /// Where, without credentials.
         url: String,
@@ -170,6 +170,14 @@ fn note(event: &Event, losses: &watch::Sender<u64>) {
         // A denial comes as an event only; the request itself would just time out (nats.md, section 2, Auth).
         Event::ServerError(error) => tracing::error!(%error, "NATS refuses something."),
         other => tracing::info!(event = %other, "NATS connection event."),
+    }
+}
+
+/// What to look at first where nobody answers.
+fn question(error: &async_nats::ConnectError) -> &'static str {
+    match error.kind() {
+        ConnectErrorKind::Io | ConnectErrorKind::TimedOut => "; is nats-server running?",
+        _ => "",
     }
 }
 

@@ -276,6 +276,6 @@ fn list<T: fmt::Display>(names: impl Iterator<Item = T>) -> String {
 }
 
 /// The line (from 1) of the `nth` (from 0) occurrence of `what`.
-fn line_of(text: &str, what: &str, nth: usize) -> Option<usize> {
+pub(crate) fn line_of(text: &str, what: &str, nth: usize) -> Option<usize> {
     text.lines().enumerate().filter(|(_, line)| line.contains(what)).nth(nth).map(|(index, _)| index + 1)
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 /// A variable is missing or cannot be read.
@@ -16,6 +16,9 @@ pub enum EnvError {
     /// Its value cannot be read.
     #[error("{0} cannot be read: {1}")]
     Unreadable(String, &'static str),
+    /// Several of these, told one a line.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<EnvError>),
 }
 
 /// Where NATS is and how we use it.
@@ -25,10 +28,10 @@ pub struct NatsEnv {
     #[serde(default = "default_nats_url")]
     pub nats_url: String,
     /// `NATS_REPLICAS`: on how many servers each stream is kept, 1 (default) or 3.
-    #[serde(default = "default_replicas")]
+    #[serde(default = "default_replicas", deserialize_with = "above_zero")]
     pub nats_replicas: usize,
     /// `NATS_ACK_WAIT_SECONDS`: how long after a crash the work of the dead is given to another, default 60.
-    #[serde(default = "default_ack_wait")]
+    #[serde(default = "default_ack_wait", deserialize_with = "above_zero")]
     pub nats_ack_wait_seconds: u64,
 }
 
@@ -37,6 +40,15 @@ impl NatsEnv {
     pub fn at(nats_url: String) -> Self {
         Self { nats_url, nats_replicas: default_replicas(), nats_ack_wait_seconds: default_ack_wait() }
     }
+}
+
+fn above_zero<'de, D, N>(deserializer: D) -> Result<N, D::Error>
+where
+    D: Deserializer<'de>,
+    N: Deserialize<'de> + Default + PartialEq,
+{
+    let number = N::deserialize(deserializer)?;
+    if number == N::default() { Err(D::Error::custom(NOT_ABOVE_ZERO)) } else { Ok(number) }
 }
 
 fn default_replicas() -> usize {
@@ -112,29 +124,60 @@ pub fn read<T: DeserializeOwned>() -> Result<T, EnvError> {
     read_from(std::env::vars())
 }
 
-/// Reads a struct of settings from these variables. A variable with an empty value counts as not set.
+/// What is put in the place of a variable that is missing, to find what else is: a text and an address at once.
+const STAND_IN: &str = "https://host/";
+
+/// The complaint about a nought.
+const NOT_ABOVE_ZERO: &str = "not above zero";
+
+/// Reads a struct of settings from these variables. A variable with an empty value counts as not set. Everything wrong
+/// is told at once.
 pub fn read_from<T: DeserializeOwned>(
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<T, EnvError> {
-    let variables: Vec<_> = variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
-    envy::from_iter(variables.clone()).map_err(|error| match error {
-        envy::Error::MissingValue(field) => EnvError::Missing(field.to_uppercase()),
-        // envy's text shows the value and rarely the variable, so that is found by leaving each out in turn.
-        envy::Error::Custom(text) => {
-            let guilty = variables.iter().find(|(name, _)| {
-                let others = variables.iter().filter(|(other, _)| other != name).cloned();
-                !matches!(envy::from_iter::<_, T>(others), Err(envy::Error::Custom(_)))
-            });
-            let name = guilty.map_or_else(|| "a variable".to_owned(), |(name, _)| name.clone());
-            EnvError::Unreadable(name, expected_by(&text))
+    let mut variables: Vec<_> = variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+    let complaint = match envy::from_iter(variables.clone()) {
+        Ok(read) => return Ok(read),
+        Err(error) => error,
+    };
+    // envy tells the first thing wrong, and rarely its variable: each variable alone tells of itself.
+    let mut wrong: Vec<EnvError> = Vec::new();
+    variables.retain(|variable| match envy::from_iter::<_, T>([variable.clone()]) {
+        Err(envy::Error::Custom(text)) => {
+            wrong.push(EnvError::Unreadable(variable.0.clone(), expected_by(&text)));
+            false
         }
+        _ => true,
+    });
+    let mut stand_ins: Vec<String> = Vec::new();
+    while let Err(envy::Error::MissingValue(field)) = envy::from_iter::<_, T>(variables.clone()) {
+        let name = field.to_uppercase();
+        if stand_ins.contains(&name) {
+            break;
+        }
+        if !wrong
+            .iter()
+            .any(|error| matches!(error, EnvError::Unreadable(unreadable, _) if *unreadable == name))
+        {
+            wrong.push(EnvError::Missing(name.clone()));
+        }
+        variables.push((name.clone(), STAND_IN.to_owned()));
+        stand_ins.push(name);
+    }
+    Err(match (wrong.pop(), wrong.is_empty()) {
+        (Some(only), true) => only,
+        (Some(last), false) => {
+            wrong.push(last);
+            EnvError::Several(wrong)
+        }
+        (None, _) => EnvError::Unreadable("a variable".to_owned(), expected_by(&complaint.to_string())),
     })
 }
 
 /// What a variable should hold, by envy's complaint: it reads numbers itself, and addresses are all else we read.
 fn expected_by(complaint: &str) -> &'static str {
-    if complaint.contains(" while parsing value ") {
-        "a whole number is expected"
+    if complaint.contains(" while parsing value ") || complaint == NOT_ABOVE_ZERO {
+        "a whole number above 0 is expected"
     } else {
         "an address such as https://host/path is expected"
     }
@@ -163,11 +206,32 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_named_and_a_number_is_asked_for() {
+    fn a_number_that_is_none_or_not_above_zero_is_named_and_a_number_is_asked_for() {
         for name in ["NATS_REPLICAS", "NATS_ACK_WAIT_SECONDS"] {
-            let error = read_from::<NatsEnv>(vars(&[(name, "hunter2")])).unwrap_err().to_string();
-            assert_eq!(error, format!("{name} cannot be read: a whole number is expected"));
+            for value in ["two", "-5", "0", "1.5"] {
+                let error = read_from::<NatsEnv>(vars(&[(name, value)])).unwrap_err().to_string();
+                assert_eq!(
+                    error,
+                    format!("{name} cannot be read: a whole number above 0 is expected"),
+                    "{value}"
+                );
+            }
         }
+        assert_eq!(read_from::<NatsEnv>(vars(&[("NATS_REPLICAS", "3")])).unwrap().nats_replicas, 3);
+    }
+
+    #[test]
+    fn everything_that_is_missing_or_unreadable_is_told_at_once() {
+        let error = read_from::<ClioAppEnv>(vars(&[("CLIO_CALLBACK_URL", "hunter2")])).unwrap_err();
+        let told: Vec<_> = error.to_string().lines().map(str::to_owned).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        for name in
+            ["CLIO_API_KEY is not set", "CLIO_API_SECRET is not set", "CLIO_CALLBACK_URL cannot be read"]
+        {
+            assert!(told.iter().any(|line| line.starts_with(name)), "{told:?}");
+        }
+        let both = vars(&[("NATS_REPLICAS", "two"), ("NATS_ACK_WAIT_SECONDS", "soon")]);
+        assert_eq!(read_from::<NatsEnv>(both).unwrap_err().to_string().lines().count(), 2);
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use databridge_model::{Name, SystemName};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::check::{check_route, check_system};
+use crate::check::{check_route, check_system, line_of};
 use crate::env::{self, ConfigEnv, EnvError};
 use crate::{Collection, Finding, Route, SideRef, SystemFile};
 
@@ -109,16 +110,43 @@ impl ConfigFolder {
     pub fn bridge_part<T: DeserializeOwned>(&self, name: &SystemName) -> Result<T, ConfigError> {
         let system = self.system(name)?;
         serde_path_to_error::deserialize(system.bridge.clone()).map_err(|error| {
-            let file = self.path.join("systems").join(format!("{name}.toml"));
             let (at, why) = (error.path().to_string(), error.inner().message().to_owned());
+            let file = self.system_file(name);
             ConfigError::Wrong(vec![Finding {
+                line: line_in_bridge_part::<T>(&file),
                 file,
-                line: None,
                 problem: format!("[bridge] {at}: {why}"),
                 mend: String::new(),
             }])
         })
     }
+
+    /// Something wrong in a system's file that only its bridge can tell, at the first line that holds `anchor`.
+    pub fn finding(&self, name: &SystemName, anchor: &str, problem: String, mend: String) -> Finding {
+        let file = self.system_file(name);
+        let line = fs::read_to_string(&file).ok().and_then(|text| line_of(&text, anchor, 0));
+        Finding { file, line, problem, mend }
+    }
+
+    fn system_file(&self, name: &SystemName) -> PathBuf {
+        self.path.join("systems").join(format!("{name}.toml"))
+    }
+}
+
+/// The bridge's part as it stands in the file, for the line of what is wrong in it.
+#[derive(Deserialize)]
+struct OnlyBridge<T> {
+    bridge: T,
+}
+
+fn line_in_bridge_part<T: DeserializeOwned>(file: &Path) -> Option<usize> {
+    let text = fs::read_to_string(file).ok()?;
+    let error = toml::from_str::<OnlyBridge<T>>(&text).map(|only| only.bridge).err()?;
+    line_at(&text, &error)
+}
+
+fn line_at(text: &str, error: &toml::de::Error) -> Option<usize> {
+    error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1)
 }
 
 fn named_after(file: &Path, name: &Name) -> bool {
@@ -141,8 +169,7 @@ fn toml_files(folder: &Path) -> Result<Vec<(PathBuf, String)>, ConfigError> {
 
 fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Finding> {
     toml::from_str(text).map_err(|error| {
-        let line =
-            error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+        let line = line_at(text, &error);
         Finding { file: file.to_owned(), line, problem: error.message().to_owned(), mend: String::new() }
     })
 }

@@ -18,6 +18,6 @@ pub use failure::{Failure, FailureClass};
 pub use outcome::{Outcome, OutcomeResult};
 pub use pull::{PullResult, ReadAfter};
 pub use push::{Op, PushRequest, Source, Target};
-pub use run::{Conflict, Listed, Parked, RunEvent, RunId, RunSummary, WouldPush};
+pub use run::{Conflict, Listed, Parked, RunEvent, RunId, RunSummary, UnderWay, Waiting, WouldPush};
 pub use sync::{Mode, SyncRequest};
 pub use token::{TokenReply, TokenRequest, token_fingerprint};

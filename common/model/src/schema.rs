@@ -4,7 +4,7 @@ use schemars::schema_for;
 
 use crate::{
     Conflict, ContentReply, DeadLetter, Listed, Outcome, Parked, PullResult, PushRequest, RunSummary,
-    SyncRequest, WouldPush,
+    SyncRequest, Waiting, WouldPush,
 };
 
 /// The schemas, each with the name of its file in `docs/schemas`.
@@ -19,6 +19,7 @@ pub fn all() -> Vec<(&'static str, serde_json::Value)> {
         ("run-listed", schema_for!(Listed).to_value()),
         ("run-parked", schema_for!(Parked).to_value()),
         ("run-conflict", schema_for!(Conflict).to_value()),
+        ("run-waiting", schema_for!(Waiting).to_value()),
         ("run-would-push", schema_for!(WouldPush).to_value()),
         ("run-summary", schema_for!(RunSummary).to_value()),
     ]

@@ -90,8 +90,7 @@ pub enum FindError {
     None {
         /// What was looked at, as sentences for the operator.
         tried: Vec<String>,
-        /// Why the download failed.
-        #[source]
+        /// Why the download failed. The text tells it already, so it is no source.
         download: Box<DownloadError>,
     },
 }

@@ -24,12 +24,12 @@ const SALT: &[u8] = b"databridge-seal v1";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The text is empty or only white space.
-    #[error("DATABRIDGE_KEY is empty; make a key with `openssl rand -hex 32` and keep it somewhere safe")]
+    #[error("DATABRIDGE_KEY is empty; make a key with `databridge key --new` and keep it somewhere safe")]
     Empty,
     /// The text is neither 64 hexadecimal digits nor base64 of 32 bytes.
     #[error(
         "DATABRIDGE_KEY is not a key: it must be 64 hexadecimal digits or 32 bytes in base64, and it has {characters} \
-         characters of another form; make a key with `openssl rand -hex 32`"
+         characters of another form; make a key with `databridge key --new`"
     )]
     Form {
         /// Length of the refused text, in characters.

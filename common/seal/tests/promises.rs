@@ -46,7 +46,7 @@ fn a_text_that_is_no_key_is_refused_without_being_shown() {
         let error = MasterKey::parse(text).unwrap_err();
         assert_eq!(error, KeyError::Form { characters: text.len() });
         let shown = format!("{error} {error:?}");
-        assert!(shown.contains("DATABRIDGE_KEY") && shown.contains("openssl rand -hex 32"), "{shown}");
+        assert!(shown.contains("DATABRIDGE_KEY") && shown.contains("databridge key --new"), "{shown}");
         assert!(!shown.contains(text), "{shown}");
     }
     assert_eq!(MasterKey::parse(" \n").unwrap_err(), KeyError::Empty);

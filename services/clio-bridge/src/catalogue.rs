@@ -159,8 +159,8 @@ impl Catalogue {
             (Ok(None), _) => {
                 state.held = None;
                 return Err(not_ready(
-                    "it is not known where our matters are in Clio; run `databridge bootstrap` once, which finds or \
-                     makes what is needed",
+                    "it is not known where our matters are in Clio; run `databridge connect`, unless Clio is \
+                     connected, and then run `databridge bootstrap` once, which finds or makes what is needed",
                 ));
             }
             (Err(error), Some(held)) => {

@@ -213,7 +213,7 @@ impl ClioClient {
         Err(CallError {
             class: ErrorClass::Limited(Some(wait)),
             call: call.to_owned(),
-            message: format!("waits {} s for Clio's limit of calls", wait.as_secs()),
+            message: format!("Clio's limit of calls is used up, for {} s still", wait.as_secs()),
         })
     }
 

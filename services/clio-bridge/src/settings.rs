@@ -28,9 +28,6 @@ pub enum SettingsError {
     /// A name of this bridge's own is none.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The system file says what cannot be.
-    #[error("config/systems/clio.toml: {}", .0.join("; "))]
-    Wrong(Vec<String>),
 }
 
 /// What the service is told.
@@ -45,14 +42,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the environment and the config folder that it names.
+    /// Reads the environment and the config folder that it names, and checks both.
     pub fn from_environment() -> Result<Self, SettingsError> {
         let (clio, key): (ClioEnv, KeyEnv) = (env::read()?, env::read()?);
-        Ok(Self {
-            clio_url: clio.clio_url,
-            key: MasterKey::parse(key.databridge_key.expose_secret())?,
-            config: ConfigFolder::from_environment()?,
-        })
+        let key = MasterKey::parse(key.databridge_key.expose_secret())?;
+        let config = ConfigFolder::from_environment()?;
+        Self::check_file(&config)?;
+        Ok(Self { clio_url: clio.clio_url, key, config })
+    }
+
+    /// Checks what the system file says, without the environment.
+    pub fn check_file(config: &ConfigFolder) -> Result<(), SettingsError> {
+        Matters::read(config).map(drop)
     }
 }
 
@@ -207,13 +208,13 @@ impl Matters {
             .collect();
         let Some(collection) = collections.get(&name).cloned() else {
             wrong.push("[collections.matters] is missing".to_owned());
-            return Err(SettingsError::Wrong(wrong));
+            return Err(wrong_in_file(config, &system, wrong));
         };
         wrong.extend(problems(&collection, &settings));
         if wrong.is_empty() {
             Ok(Self { system, collection_name: name, collection, settings })
         } else {
-            Err(SettingsError::Wrong(wrong))
+            Err(wrong_in_file(config, &system, wrong))
         }
     }
 
@@ -238,6 +239,17 @@ impl Matters {
     pub fn custom_fields(&self) -> impl Iterator<Item = &str> {
         self.collection.fields.keys().map(String::as_str).filter(|name| *name != DESCRIPTION)
     }
+}
+
+/// Problems, told with the file in which they are.
+fn wrong_in_file(config: &ConfigFolder, system: &SystemName, problems: Vec<String>) -> SettingsError {
+    // The first name in quotes leads to the line.
+    let finding = |problem: String| {
+        let named = problem.split('"').nth(1).map(|name| format!("\"{name}\""));
+        let anchor = named.unwrap_or_else(|| "[bridge]".to_owned());
+        config.finding(system, &anchor, problem, String::new())
+    };
+    ConfigError::Wrong(problems.into_iter().map(finding).collect()).into()
 }
 
 fn problems(collection: &Collection, settings: &BridgeSettings) -> Vec<String> {
@@ -282,7 +294,7 @@ mod tests {
     use super::*;
 
     fn read(system: &str) -> Result<Matters, SettingsError> {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("offices-own-").tempdir().unwrap();
         for name in ["systems", "routes"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
@@ -318,5 +330,11 @@ mod tests {
         let error = read(&text).unwrap_err().to_string();
         assert!(error.contains("field \"Location\" is neither"), "{error}");
         assert!(error.contains("\"GIS Object ID\" is declared decimal"), "{error}");
+        for line in error.lines() {
+            assert!(
+                line.contains("/offices-own-") && line.contains("/systems/clio.toml:"),
+                "the real path: {line}"
+            );
+        }
     }
 }

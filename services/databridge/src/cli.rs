@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keeps the records of a city's systems in step, both ways.
@@ -49,15 +49,26 @@ pub struct SyncArgs {
     /// Read everything, not just what changed
     #[arg(long)]
     pub full: bool,
-    /// Read what changed after this moment (2026-11-20T15:00:00Z); moves no cursor
-    #[arg(long, value_name = "TIME", conflicts_with = "full")]
+    /// Read what changed after this moment (2026-11-20T15:00:00Z), or since this day began (2026-11-20, in UTC);
+    /// moves no cursor
+    #[arg(long, value_name = "TIME", conflicts_with = "full", value_parser = moment)]
     pub since: Option<DateTime<Utc>>,
-    /// Read at most so many records; the next sync goes on after them
-    #[arg(long, value_name = "N")]
+    /// Read at most so many records; the next sync goes on after them, and an edit that came meanwhile in those
+    /// read already is carried over by the sync after that. With --full or --since each sync begins anew
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max: Option<u64>,
     /// Say what would be written, and write nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// A moment, or the one at which a day begins in UTC.
+fn moment(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    let day = || Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
+    text.parse()
+        .ok()
+        .or_else(day)
+        .ok_or("write a moment, such as 2026-11-20T15:00:00Z, or a day, such as 2026-11-20")
 }
 
 /// `databridge migrate`
@@ -150,7 +161,38 @@ pub enum Logs {
 
 #[cfg(test)]
 mod tests {
-    use super::Cli;
+    use clap::Parser;
+
+    use super::{Cli, Command, SyncArgs};
+
+    fn sync(options: &[&str]) -> Result<SyncArgs, String> {
+        let words = ["databridge", "sync", "gis"].iter().chain(options);
+        match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+            Command::Sync(args) => Ok(args),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn since_takes_a_moment_or_a_day_and_shows_the_form_of_both() {
+        for (text, moment) in [
+            ("2026-11-20T15:00:00Z", "2026-11-20T15:00:00Z"),
+            ("2026-11-20T15:00:00+02:00", "2026-11-20T13:00:00Z"),
+            ("2026-11-20", "2026-11-20T00:00:00Z"),
+        ] {
+            assert_eq!(sync(&["--since", text]).unwrap().since, Some(moment.parse().unwrap()), "{text}");
+        }
+        for text in ["yesterday", "2026-11-20T15:00", "2026-13-01", ""] {
+            let error = sync(&["--since", text]).unwrap_err();
+            assert!(error.contains("2026-11-20T15:00:00Z") && error.contains("2026-11-20\n"), "{error}");
+        }
+    }
+
+    #[test]
+    fn to_read_no_record_at_all_is_refused() {
+        assert_eq!(sync(&["--max", "1"]).unwrap().max, Some(1));
+        assert!(sync(&["--max", "0"]).unwrap_err().contains("0 is not in 1.."));
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::{ConnectArgs, KeyArgs, MigrateArgs, SyncArgs};
-use crate::{follow, report};
+use crate::follow::{self, Story};
+use crate::report;
 
 /// The config folder that the environment names.
 pub fn config() -> anyhow::Result<ConfigFolder> {
@@ -46,7 +47,7 @@ pub async fn sync(args: &SyncArgs) -> anyhow::Result<bool> {
     for system in systems {
         let title = format!("sync {system}");
         let story = follow::request(&broker, &system, &request, &follow::bar(&title)).await?;
-        well &= report::print(&title, &story);
+        well &= tell(&broker, &title, &story).await;
     }
     Ok(well)
 }
@@ -54,8 +55,14 @@ pub async fn sync(args: &SyncArgs) -> anyhow::Result<bool> {
 /// `databridge migrate`
 pub async fn migrate(args: &MigrateArgs) -> anyhow::Result<bool> {
     let config = config()?;
-    let [system] =
-        systems(&config, &args.system)?.try_into().map_err(|_| anyhow::anyhow!("name one system"))?;
+    let system = system(&config, &args.system).with_context(|| {
+        format!(
+            "migrate carries the records of one system over, and `{}` is none of {}; name one of: {}",
+            args.system,
+            config.path.display(),
+            known(&config)
+        )
+    })?;
     let broker = broker().await?;
     let request = SyncRequest {
         mode: Mode::Migrate,
@@ -64,7 +71,26 @@ pub async fn migrate(args: &MigrateArgs) -> anyhow::Result<bool> {
         ..SyncRequest::default()
     };
     let story = follow::request(&broker, &system, &request, &follow::bar("migrate")).await?;
-    Ok(report::print("migrate", &story))
+    Ok(tell(&broker, "migrate", &story).await)
+}
+
+/// Prints a run's story, and how the runs stand that have its records under way; whether all went well.
+async fn tell(broker: &Broker, title: &str, story: &Story) -> bool {
+    let well = report::print(title, story);
+    for run in story.summary.under_way.iter().filter_map(|under_way| under_way.run) {
+        if let Some(standing) = follow::standing(broker, run).await {
+            println!("  run {run} {standing}");
+        }
+    }
+    well
+}
+
+fn system(config: &ConfigFolder, name: &str) -> Option<SystemName> {
+    config.systems.keys().find(|system| system.as_str() == name).cloned()
+}
+
+fn known(config: &ConfigFolder) -> String {
+    config.systems.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn systems(config: &ConfigFolder, name: &str) -> anyhow::Result<Vec<SystemName>> {
@@ -79,15 +105,13 @@ fn systems(config: &ConfigFolder, name: &str) -> anyhow::Result<Vec<SystemName>>
         }
         return Ok(systems);
     }
-    match config.systems.keys().find(|system| system.as_str() == name) {
-        Some(system) => Ok(vec![system.clone()]),
-        None => {
-            let known = config.systems.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            bail!(
-                "there is no system `{name}` in {}; the systems are: {known}, or all",
-                config.path.display()
-            )
-        }
+    match system(config, name) {
+        Some(system) => Ok(vec![system]),
+        None => bail!(
+            "there is no system `{name}` in {}; the systems are: {}, or all",
+            config.path.display(),
+            known(config)
+        ),
     }
 }
 
@@ -136,21 +160,6 @@ pub async fn connect(args: &ConnectArgs) -> anyhow::Result<bool> {
     println!(
         "Open this link once, within 15 minutes, in the browser of somebody who may sign in to Clio:\n\n  {url}\n"
     );
-    Ok(true)
-}
-
-/// `databridge routes check`
-pub fn check_routes() -> anyhow::Result<bool> {
-    let config = config()?;
-    for route in config.routes.values() {
-        println!(
-            "{}: {} and {}, {} fields: fine",
-            route.route,
-            route.left.collection,
-            route.right.collection,
-            route.fields.len()
-        );
-    }
     Ok(true)
 }
 

@@ -3,17 +3,22 @@
 use std::time::Duration;
 
 use databridge_broker::async_nats::jetstream::consumer::pull;
+use databridge_broker::async_nats::jetstream::message::StreamMessage;
 use databridge_broker::{Broker, Envelope, names};
-use databridge_model::{Conflict, Parked, RunEvent, RunId, RunSummary, SyncRequest, WouldPush, subject};
+use databridge_model::{
+    Conflict, Parked, RunEvent, RunId, RunSummary, SyncRequest, Waiting, WouldPush, subject,
+};
 use futures::StreamExt;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use crate::report;
 
 /// What a run said.
 #[derive(Clone, Debug, Default)]
 pub struct Story {
     /// The run.
     pub run: Option<RunId>,
-    /// Its counts at the end.
+    /// Its counts at the end. What waits for a person is counted as it is told in `parked`: each thing once.
     pub summary: RunSummary,
     /// What waits for a person.
     pub parked: Vec<Parked>,
@@ -21,6 +26,8 @@ pub struct Story {
     pub conflicts: Vec<Conflict>,
     /// What a dry run would do.
     pub would_push: Vec<WouldPush>,
+    /// What its pushes had to wait for on the way.
+    pub waited: Vec<Waiting>,
 }
 
 /// A run could not be followed.
@@ -33,8 +40,11 @@ pub enum FollowError {
     #[error("the run's events cannot be read: {0}")]
     Events(String),
     /// Nobody took the request up.
-    #[error("nobody has taken the request up in {0} seconds; are the services running (`databridge serve`)?")]
-    Nobody(u64),
+    #[error(
+        "nobody has taken the request up in {0} seconds; are the services running (`databridge serve`)? The request \
+         stays, as run {1}, and is done once they run: there is no need to ask again"
+    )]
+    Nobody(u64, RunId),
 }
 
 /// How long a service may take to take a request up.
@@ -71,7 +81,7 @@ pub async fn follow(broker: &Broker, run: RunId, bar: &ProgressBar) -> Result<St
             }
             Ok(None) => return Err(FollowError::Events("the stream has ended".to_owned())),
             Err(_) if heard => continue,
-            Err(_) => return Err(FollowError::Nobody(PATIENCE.as_secs())),
+            Err(_) => return Err(FollowError::Nobody(PATIENCE.as_secs(), run)),
         };
         heard = true;
         let event = message.subject.rsplit('.').next().unwrap_or_default();
@@ -80,6 +90,7 @@ pub async fn follow(broker: &Broker, run: RunId, bar: &ProgressBar) -> Result<St
                 show(bar, &summary, listed);
                 story.summary = summary;
                 if event == "ended" {
+                    story.summary.parked = story.parked.len() as u64;
                     bar.finish_and_clear();
                     return Ok(story);
                 }
@@ -92,9 +103,44 @@ pub async fn follow(broker: &Broker, run: RunId, bar: &ProgressBar) -> Result<St
                 show(bar, &story.summary, listed);
             }
             Ok(RunEvent::Parked(_)) => {}
+            Ok(RunEvent::Waiting(waiting)) => {
+                // Where nobody watches the bar it is told all the same.
+                bar.suspend(|| eprintln!("  {}", report::waiting(&waiting)));
+                story.waited.push(waiting);
+            }
             Err(error) => tracing::debug!(%error, "An event of the run is not understood."),
         }
     }
+}
+
+/// How a run stood when it last said something, as the end of a sentence that begins with its name; `None` where it
+/// has said nothing that is still known.
+pub async fn standing(broker: &Broker, run: RunId) -> Option<String> {
+    let stream = broker.jetstream().get_stream_no_info(names::RUN).await.ok()?;
+    let mut last: Option<(&str, StreamMessage)> = None;
+    for event in ["opened", "progress", "waiting", "ended"] {
+        let found = stream.get_last_raw_message_by_subject(&subject::run(run, event)).await;
+        let is_later =
+            |found: &StreamMessage| last.as_ref().is_none_or(|(_, it)| it.sequence < found.sequence);
+        if let Some(found) = found.ok().filter(is_later) {
+            last = Some((event, found));
+        }
+    }
+    let (event, message) = last?;
+    let told = match RunEvent::decode(event, &message.payload).ok()? {
+        RunEvent::Summary(summary) if event == "ended" => {
+            return Some(format!("has ended meanwhile: {}", report::counts(&summary)));
+        }
+        RunEvent::Summary(_) if event == "opened" => "it was opened".to_owned(),
+        RunEvent::Summary(summary) => {
+            let (done, all, what) = progress(&summary, summary.records);
+            format!("{} of {} {what}", HumanCount(done), HumanCount(all))
+        }
+        RunEvent::Waiting(waiting) => report::waiting(&waiting),
+        _ => return None,
+    };
+    let at = message.time;
+    Some(format!("is not at its end; at {:02}:{:02}:{:02} UTC: {told}", at.hour(), at.minute(), at.second()))
 }
 
 /// A bar for a run; hidden where nobody watches.
@@ -109,13 +155,17 @@ pub fn bar(title: &str) -> ProgressBar {
     bar
 }
 
-/// First the records that are listed are read and decided, then the pushes are answered.
-fn show(bar: &ProgressBar, summary: &RunSummary, listed: u64) {
+/// How much is done of how much: first the records that are listed are read and decided, then the pushes are answered.
+fn progress(summary: &RunSummary, listed: u64) -> (u64, u64, &'static str) {
     let answered = summary.written + summary.unchanged + summary.failed;
-    let (done, all, what) = match summary.pushes {
+    match summary.pushes {
         0 => (summary.records, listed.max(summary.records), "read"),
         pushes => (answered, pushes, "written"),
-    };
+    }
+}
+
+fn show(bar: &ProgressBar, summary: &RunSummary, listed: u64) {
+    let (done, all, what) = progress(summary, listed);
     bar.set_length(all.max(1));
     bar.set_position(done);
     bar.set_message(format!("{} of {} {what}", HumanCount(done), HumanCount(all)));

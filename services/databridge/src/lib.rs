@@ -6,6 +6,7 @@ pub mod demo;
 pub mod follow;
 pub mod office;
 pub mod report;
+mod routes_check;
 mod serve;
 
 use std::process::ExitCode;
@@ -15,8 +16,11 @@ use databridge_runtime::LogFormat;
 
 use crate::cli::{Cli, Command, Logs, RoutesCommand};
 
+/// The status of a program that Ctrl-C has ended, as shells have it.
+const INTERRUPTED: u8 = 130;
+
 /// Sets up the logs, does what the command line says and tells how it went: 0 is well, 1 is not all well (a record
-/// failed, something differs), 2 is an error, told on standard error.
+/// failed, something differs), 2 is an error, told on standard error, 130 an interruption by Ctrl-C.
 pub async fn command(cli: Cli) -> ExitCode {
     let filter = match &cli.command {
         Command::Serve(_) => "info",
@@ -28,8 +32,12 @@ pub async fn command(cli: Cli) -> ExitCode {
     match Box::pin(run(cli)).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
+        Err(error) if error.is::<demo::Interrupted>() => {
+            eprintln!("databridge: {error}");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
-            eprintln!("databridge: {error:#}");
+            eprintln!("databridge: {}", report::error(&error));
             ExitCode::from(2)
         }
     }
@@ -44,7 +52,7 @@ pub async fn run(cli: Cli) -> Result<bool> {
         Command::Bootstrap => commands::bootstrap().await,
         Command::Migrate(args) => commands::migrate(&args).await,
         Command::Sync(args) => commands::sync(&args).await,
-        Command::Routes(RoutesCommand::Check) => commands::check_routes(),
+        Command::Routes(RoutesCommand::Check) => routes_check::run(),
         Command::Key(args) => commands::key(&args),
     }
 }

@@ -1,5 +1,7 @@
 //! All services in one process.
 
+use std::fmt;
+
 use databridge_broker::{Broker, ensure_topology};
 use databridge_config::ConfigFolder;
 use databridge_config::env::{ClioAppEnv, ClioEnv, GisEnv, KeyEnv, NatsEnv};
@@ -26,6 +28,81 @@ pub struct Office {
     pub config: ConfigFolder,
 }
 
+/// Settings that cannot be used, each told in one line, all of them at once.
+#[derive(Debug, Default)]
+pub struct WrongSettings(Vec<String>);
+
+impl std::error::Error for WrongSettings {}
+
+impl fmt::Display for WrongSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [only] => f.write_str(only),
+            several => {
+                write!(f, "{} settings cannot be used:", several.len())?;
+                several.iter().try_for_each(|line| write!(f, "\n  {line}"))
+            }
+        }
+    }
+}
+
+impl WrongSettings {
+    /// What could be read; what could not is noted.
+    pub(crate) fn note<T, E: fmt::Display>(&mut self, read: Result<T, E>) -> Option<T> {
+        match read {
+            Ok(read) => Some(read),
+            Err(error) => {
+                // Several services read the same setting.
+                for line in error.to_string().lines().filter(|line| !line.is_empty()) {
+                    if !self.0.iter().any(|noted| noted == line) {
+                        self.0.push(line.to_owned());
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// Notes what the services find wrong in the environment, as far as it could be read.
+    fn note_of_services(
+        &mut self,
+        clio: Option<&ClioEnv>,
+        clio_app: Option<&ClioAppEnv>,
+        gis: Option<&GisEnv>,
+        key: Option<&KeyEnv>,
+    ) {
+        if let Some(gis) = gis {
+            self.note(gis_bridge::Settings::check_environment(gis));
+        }
+        if let Some(key) = key {
+            self.note(MasterKey::parse(key.databridge_key.expose_secret()));
+        }
+        if let (Some(clio), Some(clio_app), Some(key)) = (clio, clio_app, key) {
+            self.note(auth_service::Settings::new(clio.clone(), clio_app.clone(), key));
+        }
+    }
+
+    /// Notes what the bridges find wrong in their system files. Gives the systems whose files a bridge has looked at.
+    pub(crate) fn note_of_files(&mut self, config: &ConfigFolder) -> Vec<&'static str> {
+        let known = |system: &str| config.systems.keys().any(|known| known.as_str() == system);
+        let mut looked_at = Vec::new();
+        if known("gis") {
+            self.note(gis_bridge::Settings::check_file(config));
+            looked_at.push("gis");
+        }
+        if known("clio") {
+            self.note(clio_bridge::Settings::check_file(config));
+            looked_at.push("clio");
+        }
+        looked_at
+    }
+
+    /// An error if anything was noted.
+    pub(crate) fn or_none(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+}
+
 /// The running services.
 #[derive(Debug)]
 pub struct OpenOffice {
@@ -34,17 +111,25 @@ pub struct OpenOffice {
 }
 
 impl Office {
-    /// Reads everything from the environment.
-    pub fn from_environment() -> anyhow::Result<Self> {
+    /// Reads everything from the environment, and checks it as the services do.
+    pub fn from_environment() -> Result<Self, WrongSettings> {
         use databridge_config::env::read;
-        Ok(Self {
-            nats: read()?,
-            clio: read()?,
-            clio_app: read()?,
-            gis: read()?,
-            key: read()?,
-            config: crate::commands::config()?,
-        })
+        let mut wrong = WrongSettings::default();
+        let (nats, clio, clio_app) = (wrong.note(read()), wrong.note(read()), wrong.note(read()));
+        let (gis, key) = (wrong.note(read()), wrong.note(read()));
+        let config = wrong.note(ConfigFolder::from_environment());
+        wrong.note_of_services(clio.as_ref(), clio_app.as_ref(), gis.as_ref(), key.as_ref());
+        if let Some(config) = &config {
+            wrong.note_of_files(config);
+        }
+        match (nats, clio, clio_app, gis, key, config) {
+            (Some(nats), Some(clio), Some(clio_app), Some(gis), Some(key), Some(config))
+                if wrong.0.is_empty() =>
+            {
+                Ok(Self { nats, clio, clio_app, gis, key, config })
+            }
+            _ => Err(wrong),
+        }
     }
 
     /// Connects under a service's name.
@@ -54,6 +139,10 @@ impl Office {
 
     /// Starts all services. They stop with the token.
     pub async fn open(&self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<OpenOffice> {
+        let mut wrong = WrongSettings::default();
+        wrong.note_of_services(Some(&self.clio), Some(&self.clio_app), Some(&self.gis), Some(&self.key));
+        wrong.note_of_files(&self.config);
+        wrong.or_none()?;
         ensure_topology(&self.connect("databridge").await?).await?;
         let clock = Clock::system();
         let key = MasterKey::parse(self.key.databridge_key.expose_secret())?;

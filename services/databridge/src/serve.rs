@@ -14,7 +14,7 @@ pub(crate) async fn run(args: &ServeArgs) -> anyhow::Result<bool> {
         .with_context(|| format!("{} cannot be listened on (--listen, AUTH_LISTEN)", args.listen))?;
     let stop = databridge_runtime::until_asked_to_stop()?;
     let services = office.open(listener, stop).await?;
-    tracing::info!(page = %format!("http://{}/", args.listen), "All services are running.");
+    tracing::info!(page = %format!("http://{}/", args.listen), "All services are started.");
     services.until_closed().await?;
     Ok(true)
 }

@@ -67,7 +67,7 @@ pub(crate) async fn apply(
         batches.extend(attempt.again.into_iter().filter(|batch| !batch.is_empty()));
     }
     let mut effects: Vec<Effect> =
-        effects.into_iter().map(|effect| effect.unwrap_or(Effect::NotNow(NOT_OURS))).collect();
+        effects.into_iter().map(|effect| effect.unwrap_or(Effect::NotNow(NOT_OURS.into()))).collect();
     let first = effects.iter_mut().find_map(|effect| match effect {
         Effect::Settled { calls, .. } => Some(calls),
         _ => None,
@@ -161,7 +161,7 @@ impl Attempt {
                 Judgement::Settled(effect) => self.settled.push((work.index, effect)),
                 // Asked as late as can be: the query before may have taken long.
                 Judgement::Write(..) if !work.task.still_mine.now() => {
-                    self.settled.push((work.index, Effect::NotNow(NOT_OURS)));
+                    self.settled.push((work.index, Effect::NotNow(NOT_OURS.into())));
                 }
                 Judgement::Write(edit, shown) => writes.push(Write { work, edit, shown }),
             }

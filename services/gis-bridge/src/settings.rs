@@ -25,29 +25,6 @@ pub enum SettingsError {
     /// The address cannot be used.
     #[error(transparent)]
     Address(#[from] ServiceUrlError),
-    /// A collection has no layer.
-    #[error(
-        "systems/{system}.toml: the collection `{collection}` has no layer; add [bridge.layers.{collection}] with `layer = <number>`"
-    )]
-    NoLayer {
-        /// The system.
-        system: SystemName,
-        /// The collection.
-        collection: CollectionName,
-    },
-    /// A layer belongs to no collection.
-    #[error(
-        "systems/{system}.toml: [bridge.layers.{collection}] belongs to no collection; add [collections.{collection}] or take it out"
-    )]
-    NoCollection {
-        /// The system.
-        system: SystemName,
-        /// The name that it goes by.
-        collection: CollectionName,
-    },
-    /// The overlap cannot be so.
-    #[error("systems/{0}.toml: [bridge] overlap_seconds must be from 0 to 86400")]
-    Overlap(SystemName),
     /// Half of a sign-in is set, or two of them.
     #[error("{0}; set GIS_TOKEN alone, or GIS_USERNAME and GIS_PASSWORD, or none of them")]
     SignIn(&'static str),
@@ -119,9 +96,68 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the environment and the config folder that it names.
+    /// Reads the environment and the config folder that it names, and checks both.
     pub fn from_environment() -> Result<Self, SettingsError> {
-        Ok(Self { gis: env::read()?, config: ConfigFolder::from_environment()? })
+        let settings = Self { gis: env::read()?, config: ConfigFolder::from_environment()? };
+        ServiceSettings::read(&settings)?;
+        Ok(settings)
+    }
+
+    /// Checks what the system file says, without the environment.
+    pub fn check_file(config: &ConfigFolder) -> Result<(), SettingsError> {
+        Layers::read(config).map(drop)
+    }
+
+    /// Checks what the environment says, without the config folder.
+    pub fn check_environment(gis: &GisEnv) -> Result<(), SettingsError> {
+        ServiceUrl::parse(&gis.gis_service_url)?;
+        Credential::of(gis).map(drop)
+    }
+}
+
+/// What the system file says, checked.
+struct Layers {
+    system: SystemName,
+    overlap: chrono::TimeDelta,
+    of_collections: BTreeMap<CollectionName, (Collection, LayerPart)>,
+}
+
+impl Layers {
+    fn read(config: &ConfigFolder) -> Result<Self, SettingsError> {
+        let system = SystemName::parse(SYSTEM)?;
+        let collections = &config.system(&system)?.collections;
+        let mut part: BridgePart = config.bridge_part(&system)?;
+        let mut findings = Vec::new();
+        let mut find = |anchor: &str, problem: String, mend: String| {
+            findings.push(config.finding(&system, anchor, problem, mend));
+        };
+        if !(0..=86_400).contains(&part.overlap_seconds) {
+            let problem = format!("[bridge] overlap_seconds is {}", part.overlap_seconds);
+            find("overlap_seconds", problem, "It must be from 0 to 86400".to_owned());
+        }
+        let mut of_collections = BTreeMap::new();
+        for (name, collection) in collections {
+            match part.layers.remove(name) {
+                Some(layer) => drop(of_collections.insert(name.clone(), (collection.clone(), layer))),
+                None => find(
+                    &format!("[collections.{name}]"),
+                    format!("the collection `{name}` has no layer"),
+                    format!("Add [bridge.layers.{name}] with `layer = <number>`"),
+                ),
+            }
+        }
+        for name in part.layers.keys() {
+            find(
+                &format!("[bridge.layers.{name}]"),
+                format!("[bridge.layers.{name}] belongs to no collection"),
+                format!("Add [collections.{name}], or take it out"),
+            );
+        }
+        if findings.is_empty() {
+            Ok(Self { system, overlap: chrono::TimeDelta::seconds(part.overlap_seconds), of_collections })
+        } else {
+            Err(ConfigError::Wrong(findings).into())
+        }
     }
 }
 
@@ -138,25 +174,10 @@ pub struct ServiceSettings {
 impl ServiceSettings {
     /// Takes the layers from the file of the system, and the address and sign-in from the environment.
     pub fn read(settings: &Settings) -> Result<Self, SettingsError> {
-        let system = &SystemName::parse(SYSTEM)?;
-        let file = settings.config.system(system)?;
-        let mut part: BridgePart = settings.config.bridge_part(system)?;
-        if !(0..=86_400).contains(&part.overlap_seconds) {
-            return Err(SettingsError::Overlap(system.clone()));
-        }
-        let mut layers = BTreeMap::new();
-        for (name, collection) in &file.collections {
-            let Some(layer) = part.layers.remove(name) else {
-                return Err(SettingsError::NoLayer { system: system.clone(), collection: name.clone() });
-            };
-            layers.insert(name.clone(), (collection.clone(), layer));
-        }
-        if let Some((collection, _)) = part.layers.pop_first() {
-            return Err(SettingsError::NoCollection { system: system.clone(), collection });
-        }
+        let Layers { system, overlap, of_collections: layers } = Layers::read(&settings.config)?;
         Ok(Self {
-            system: system.clone(),
-            overlap: chrono::TimeDelta::seconds(part.overlap_seconds),
+            system,
+            overlap,
             layers,
             address: ServiceUrl::parse(&settings.gis.gis_service_url)?,
             credential: Credential::of(&settings.gis)?,
@@ -188,5 +209,29 @@ mod tests {
         let text = "overlap_seconds = 5\n[layers.a]\nlayer = 2\nedit = 'x'";
         let error = toml::from_str::<BridgePart>(text).unwrap_err().to_string();
         assert!(error.contains("`edit`"), "{error}");
+    }
+
+    #[test]
+    fn everything_wrong_in_the_file_is_told_at_once_with_its_line_and_the_real_path() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["systems", "routes"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let text = "system = 'gis'\n[collections.a]\nkey = 'k'\nfields = { k = 'text' }\n\
+                    [bridge]\noverlap_seconds = -1\n[bridge.layers.b]\nlayer = 2\n";
+        std::fs::write(folder.path().join("systems/gis.toml"), text).unwrap();
+        let error =
+            Settings::check_file(&ConfigFolder::read(folder.path()).unwrap()).unwrap_err().to_string();
+        let path = folder.path().join("systems/gis.toml");
+        let told: Vec<_> =
+            error.lines().map(|line| line.replace(path.to_str().unwrap(), "gis.toml")).collect();
+        assert_eq!(
+            told,
+            [
+                "gis.toml:6: [bridge] overlap_seconds is -1. It must be from 0 to 86400",
+                "gis.toml:2: the collection `a` has no layer. Add [bridge.layers.a] with `layer = <number>`",
+                "gis.toml:7: [bridge.layers.b] belongs to no collection. Add [collections.b], or take it out",
+            ]
+        );
     }
 }

@@ -141,7 +141,8 @@ async fn tell_progress(engine: &Engine, told: &mut Told) {
     told.retain(|id, _| open.contains(id));
     for id in open {
         let Some(run) = engine.runs.get(id) else { continue };
-        if told.insert(id, run.summary.clone()).is_none_or(|last| last == run.summary) {
+        // A run is opened with no counts.
+        if told.insert(id, run.summary.clone()).unwrap_or_default() == run.summary {
             continue;
         }
         if let Err(error) = engine.publish_event(id, "progress", &run.summary).await {

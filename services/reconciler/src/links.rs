@@ -243,6 +243,13 @@ impl Links {
         self.index().open.values().any(test)
     }
 
+    /// The runs of a link's pushes under way.
+    pub(crate) fn under_way(&self, name: &str) -> Vec<Option<RunId>> {
+        let index = self.index();
+        let facts = index.number(name).and_then(|number| index.open.get(&number));
+        facts.map(|facts| facts.under_way.clone()).unwrap_or_default()
+    }
+
     /// The links that wait for a record beside this parent.
     pub(crate) fn awaiting(&self, parent: &ParentRef) -> Vec<String> {
         let index = self.index();

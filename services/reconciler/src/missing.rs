@@ -8,11 +8,12 @@ use databridge_broker::async_nats::datetime;
 use databridge_broker::async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use databridge_broker::{BucketError, names};
 use databridge_config::{RouteKind, Side};
-use databridge_model::{CollectionName, Parked, RunId, SystemName};
+use databridge_model::{CollectionName, Parked, ReadAfter, RunId, SystemName};
 use futures::StreamExt;
 use serde::Deserialize;
 
 use crate::engine::{Engine, Trouble};
+use crate::link::Link;
 use crate::plan::RoutePlan;
 use crate::runs::{Part, Run};
 
@@ -66,9 +67,14 @@ async fn ask(
     run: &Run,
     plan: &RoutePlan,
     side: Side,
-    seen: &HashSet<String>,
+    seen: &Seen,
 ) -> Result<(), Trouble> {
-    let (missing, known) = engine.links.without(plan.name(), side, seen);
+    let (names, known) = engine.links.without(plan.name(), side, &seen.ids);
+    let mut missing = Vec::new();
+    for name in names {
+        let Some(found) = engine.links.get(&name).await? else { continue };
+        missing.extend(not_in(plan, side, &found.value, seen));
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -90,38 +96,50 @@ async fn ask(
         };
         return engine.tell_parked(Some(id), &parked).await;
     }
-    let mut ids = Vec::new();
-    for name in missing {
-        let Some(found) = engine.links.get(&name).await? else { continue };
-        let link = found.value;
-        if plan.kind().has_several() {
-            ids.extend(link.children.keys().filter(|id| !seen.contains(*id)).cloned());
-        } else if link.side(side).is_there() {
-            ids.extend(link.side(side).id.clone());
-        }
-    }
-    engine.want_reread(plan, side, Some(id), ids);
+    engine.want_reread(plan, side, Some(id), missing);
     Ok(())
+}
+
+/// The ids of a link's records that a listing lacks. What was written since the listing began may have been made since.
+fn not_in(plan: &RoutePlan, side: Side, link: &Link, seen: &Seen) -> Vec<String> {
+    let state = link.side(side);
+    let is_newer = match (state.last_outcome, seen.begun_after) {
+        (Some(written), Some(begun)) => {
+            written.stream_created != begun.stream_created || written.sequence > begun.sequence
+        }
+        _ => false,
+    };
+    if is_newer {
+        return Vec::new();
+    }
+    if plan.kind().has_several() {
+        return link.children.keys().filter(|id| !seen.ids.contains(*id)).cloned().collect();
+    }
+    state.id.iter().filter(|id| state.is_there() && !seen.ids.contains(*id)).cloned().collect()
 }
 
 /// What is needed of a pull result here.
 #[derive(Deserialize)]
-struct Seen {
+struct Shown {
     id: String,
     run: Option<RunId>,
+    read_after: ReadAfter,
+}
+
+/// What a complete listing has shown.
+#[derive(Default)]
+struct Seen {
+    ids: HashSet<String>,
+    /// How far the outcomes had come when its first page was asked for.
+    begun_after: Option<ReadAfter>,
 }
 
 /// The ids that a part of a run has shown; `None` if they are not all in the stream any more.
-async fn seen(
-    engine: &Engine,
-    id: RunId,
-    run: &Run,
-    part: &Part,
-) -> Result<Option<HashSet<String>>, Trouble> {
+async fn seen(engine: &Engine, id: RunId, run: &Run, part: &Part) -> Result<Option<Seen>, Trouble> {
     let Some(listed) = &part.listed else { return Ok(None) };
-    let mut ids = HashSet::new();
+    let mut seen = Seen::default();
     if listed.records == 0 {
-        return Ok(Some(ids));
+        return Ok(Some(seen));
     }
     let failed = |error: &dyn std::fmt::Display| BucketError::Broker {
         key: names::PULL.to_owned(),
@@ -151,16 +169,17 @@ async fn seen(
         while let Some(message) = batch.next().await {
             let message = message.map_err(|e| failed(&e))?;
             last = Some(message.info().map_err(|e| failed(&e))?.stream_sequence);
-            if let Ok(seen) = serde_json::from_slice::<Seen>(&message.payload)
-                && seen.run == Some(id)
+            if let Ok(read) = serde_json::from_slice::<Shown>(&message.payload)
+                && read.run == Some(id)
             {
                 shown += 1;
-                ids.insert(seen.id);
+                seen.ids.insert(read.id);
+                seen.begun_after.get_or_insert(read.read_after);
             }
         }
         if last.is_none_or(|last| last >= listed.pull_last) {
             break;
         }
     }
-    Ok((shown >= listed.records).then_some(ids))
+    Ok((shown >= listed.records).then_some(seen))
 }

@@ -75,6 +75,7 @@ impl Pulls {
                 (_, Side::Left) => engine.decide_holder(plan, read, sequence, dry_run).await?,
                 (_, Side::Right) => engine.decide_row(plan, read, sequence, dry_run).await?,
             }
+            self.count_under_way(plan, side, read);
             if plan.kind() == RouteKind::Mirror
                 && dry_run.is_none()
                 && let Some(name) = engine.links.by_id(plan.name(), side, &read.id)
@@ -84,6 +85,17 @@ impl Pulls {
         }
         engine.runs.count(read.run, Count::Record);
         Ok(())
+    }
+
+    /// What is to be written of this record is written for another run already: its own would seem to have nothing to
+    /// write.
+    fn count_under_way(&self, plan: &RoutePlan, side: Side, read: &PullResult) {
+        let (links, Some(run)) = (&self.0.links, read.run) else { return };
+        let by_key = || read.key.as_ref().and_then(|key| links.by_key(plan.name(), key));
+        let Some(name) = links.by_id(plan.name(), side, &read.id).or_else(by_key) else { return };
+        for other in links.under_way(&name) {
+            self.0.runs.count_under_way(run, &name, other);
+        }
     }
 
     async fn decide_for(
@@ -103,6 +115,8 @@ impl Pulls {
                     .by_key(plan.name(), key)
                     .unwrap_or_else(|| engine.links.free_name(plan.link_name(key))),
                 (None, None) if read.deleted => return Ok(()),
+                // A key that cannot be read is absent, and its bridge has told why.
+                (None, None) if !read.fields.contains_key(plan.key_field(side)) => return Ok(()),
                 (None, None) => return engine.tell_parked(read.run, &keyless(plan, side, read)).await,
             };
             match Box::pin(self.decide_link(plan, side, read, sequence, &name)).await {

@@ -1,11 +1,11 @@
 //! Runs: everything that one sync request set going, to its end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use databridge_broker::{Broker, Bucket, BucketError, names};
-use databridge_model::{CollectionName, Listed, Mode, RunId, RunSummary, SyncRequest, SystemName};
+use databridge_model::{CollectionName, Listed, Mode, RunId, RunSummary, SyncRequest, SystemName, UnderWay};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -150,6 +150,14 @@ struct Open {
     run: Run,
     /// Counted since the record was last written.
     counted: RunSummary,
+    /// The links that are counted as under way for another run: both their sides may be read, and more than once.
+    under_way: HashSet<String>,
+}
+
+impl Open {
+    fn new(run: Run) -> Self {
+        Self { run, counted: RunSummary::default(), under_way: HashSet::new() }
+    }
 }
 
 impl Runs {
@@ -159,7 +167,7 @@ impl Runs {
         let mut open = HashMap::new();
         for (key, found) in bucket.all().await? {
             if let (Ok(id), None) = (key.parse(), found.value.ended_at) {
-                open.insert(RunId(id), Open { run: found.value, counted: RunSummary::default() });
+                open.insert(RunId(id), Open::new(found.value));
             }
         }
         let whole: Bucket<RunId> = broker.bucket(names::LISTED).await?;
@@ -217,7 +225,7 @@ impl Runs {
     pub(crate) async fn start(&self, id: RunId, run: Run) -> Result<bool, BucketError> {
         match self.bucket.create(&id.to_string(), &run).await {
             Ok(_) => {
-                self.lock().insert(id, Open { run, counted: RunSummary::default() });
+                self.lock().insert(id, Open::new(run));
                 self.moved.notify_one();
                 Ok(true)
             }
@@ -225,8 +233,7 @@ impl Runs {
                 // An attempt that seemed to fail may have been stored all the same.
                 let found = self.bucket.get(&id.to_string()).await?.ok_or(BucketError::Moved(key))?;
                 if found.value.ended_at.is_none() {
-                    let open = Open { run: found.value, counted: RunSummary::default() };
-                    self.lock().entry(id).or_insert(open);
+                    self.lock().entry(id).or_insert(Open::new(found.value));
                 }
                 Ok(false)
             }
@@ -262,6 +269,17 @@ impl Runs {
         add(&mut open.run.summary, what);
     }
 
+    /// Counts a link that a run has come upon while its pushes are under way for another one, or for none.
+    pub(crate) fn count_under_way(&self, id: RunId, link: &str, other: Option<RunId>) {
+        let mut open = self.lock();
+        let Some(open) = open.get_mut(&id) else { return };
+        if other != Some(id) && open.under_way.insert(link.to_owned()) {
+            let one = UnderWay { run: other, records: 1 };
+            add_under_way(&mut open.counted, &one);
+            add_under_way(&mut open.run.summary, &one);
+        }
+    }
+
     /// Changes an open run and writes it. `None` if it is not open.
     pub(crate) async fn change(
         &self,
@@ -291,7 +309,7 @@ impl Runs {
                         known.run = run.clone();
                         merge(&mut known.run.summary, &known.counted.clone());
                     } else {
-                        open.insert(id, Open { run: run.clone(), counted: RunSummary::default() });
+                        open.insert(id, Open::new(run.clone()));
                     }
                     drop(open);
                     self.moved.notify_one();
@@ -335,4 +353,14 @@ fn merge(into: &mut RunSummary, counted: &RunSummary) {
     into.failed += counted.failed;
     into.conflicts += counted.conflicts;
     into.parked += counted.parked;
+    for one in &counted.under_way {
+        add_under_way(into, one);
+    }
+}
+
+fn add_under_way(into: &mut RunSummary, more: &UnderWay) {
+    match into.under_way.iter_mut().find(|known| known.run == more.run) {
+        Some(known) => known.records += more.records,
+        None => into.under_way.push(more.clone()),
+    }
 }

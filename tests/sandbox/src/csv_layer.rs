@@ -46,6 +46,8 @@ impl std::fmt::Display for CsvWarning {
 pub struct CsvLayer {
     /// The layer. Its rows carry no edit dates yet: they get those of two days before the sandbox starts.
     pub layer: Layer,
+    /// The names of the columns as they stand in the file.
+    pub columns: Vec<String>,
     /// Rows left out, and rows left without a place.
     pub warnings: Vec<CsvWarning>,
 }
@@ -86,7 +88,7 @@ fn layer_from_bytes(bytes: &[u8], name: &str, id: u32) -> Option<CsvLayer> {
     warnings.sort_by_key(|warning| warning.line);
     let mut layer = Layer::new(id, name, columns.into_iter().map(|column| column.field).collect());
     layer.load(features);
-    Some(CsvLayer { layer, warnings })
+    Some(CsvLayer { layer, columns: read.names, warnings })
 }
 
 #[cfg(test)]
@@ -196,6 +198,7 @@ mod tests {
         let names: Vec<_> = read.layer.fields().iter().map(|field| field.name.as_str()).collect();
         assert_eq!(&names[2..7], ["Next_Date", "Next_Date_1", "OBJECTID_1", "F2nd", "Field5"]);
         assert_eq!(read.layer.fields()[2].alias, "Next Date");
+        assert_eq!(read.columns, ["Next Date", "Next-Date", "OBJECTID", "2nd", ""]);
         assert_eq!(column(&read, "OBJECTID_1"), [json!(3)]);
     }
 

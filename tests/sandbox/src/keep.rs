@@ -1,10 +1,69 @@
 //! Keeping the whole state in a file, over a stop, a crash and a restart.
 
+use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How long a change that nobody waits for may stay out of the file, and the pause after a save that failed.
+const KEEP_EVERY: Duration = Duration::from_millis(400);
+
+/// Saves changes in groups: whoever waits joins the next save.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    wanted: Notify,
+    /// How many of the changes are in the file.
+    kept: watch::Sender<u64>,
+    closed: CancellationToken,
+}
+
+impl Keeper {
+    /// Waits until so many changes are in the file; false if the sandbox is gone before.
+    pub(crate) async fn until_kept(&self, changes: u64) -> bool {
+        let mut kept = self.kept.subscribe();
+        if *kept.borrow_and_update() >= changes {
+            return true;
+        }
+        self.wanted.notify_one();
+        let kept = self.closed.run_until_cancelled(kept.wait_for(|kept| *kept >= changes)).await;
+        matches!(kept, Some(Ok(_)))
+    }
+
+    /// Saves whenever somebody waits, and else now and then, until [`Keeper::close`]. `changes` tells how many there
+    /// are; `save` says whether what was there when it was called is in the file.
+    pub(crate) async fn run<S: Future<Output = bool>>(
+        &self,
+        changes: impl Fn() -> u64,
+        save: impl Fn() -> S,
+    ) {
+        while !self.closed.is_cancelled() {
+            let now = changes();
+            if *self.kept.borrow() < now {
+                if save().await {
+                    self.kept.send_replace(now);
+                    continue;
+                }
+                self.closed.run_until_cancelled(tokio::time::sleep(KEEP_EVERY)).await;
+            } else {
+                tokio::select! {
+                    () = self.wanted.notified() => {}
+                    () = self.closed.cancelled() => {}
+                    () = tokio::time::sleep(KEEP_EVERY) => {}
+                }
+            }
+        }
+    }
+
+    /// Ends the saving; whoever waits is sent away.
+    pub(crate) fn close(&self) {
+        self.closed.cancel();
+    }
+}
 
 /// The contents of the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +121,12 @@ pub(crate) fn save(path: &Path, state: &KeptState) -> Result<(), KeepError> {
     let written = options
         .open(&beside)
         .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, path));
+        .and_then(|()| std::fs::rename(&beside, path))
+        .and_then(|()| std::fs::File::open(folder_of(path))?.sync_all());
     written.map_err(|source| KeepError::File { path: path.to_owned(), source })
+}
+
+/// The folder whose entry the rename changed: only with it is the new file on the disk.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

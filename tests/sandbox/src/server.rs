@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, Version};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -24,12 +24,9 @@ use crate::clio::{self, ClioOptions, ClioState};
 use crate::clock::Clock;
 use crate::gateway::{self, AsItIs, Gateway};
 use crate::gis::{self, GisOptions, GisState};
-use crate::keep::{self, KeepError, KeptState};
+use crate::keep::{self, KeepError, Keeper, KeptState};
 use crate::listener::{CuttableListener, Scissors};
 use crate::openapi::Spec;
-
-/// How often a changed state is written to the file that keeps it.
-const KEEP_EVERY: Duration = Duration::from_millis(400);
 
 /// How long open requests have to end at a stop.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
@@ -43,7 +40,8 @@ pub struct SandboxOptions {
     pub clio: ClioOptions,
     /// The ArcGIS half.
     pub gis: GisOptions,
-    /// A file that keeps the whole state over restarts, written at most a second after each change.
+    /// A file that keeps the whole state over restarts. With it, an answer is given only once everything that it may
+    /// rest on is in the file, so that a crash loses nothing that anybody was told.
     pub keep: Option<PathBuf>,
     /// Clio's specification, against which every exchange is held; see [`Sandbox::violations`].
     pub specification: Option<Arc<Spec>>,
@@ -124,10 +122,38 @@ pub struct Sandbox {
     admin: Admin,
     parts: Arc<Parts>,
     keep: Option<PathBuf>,
+    keeping: Option<Keeping>,
     shutdown: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
-    keeping: JoinHandle<()>,
     _stops_when_dropped: DropGuard,
+}
+
+/// The task that keeps the state. Dropping it ends it.
+struct Keeping {
+    keeper: Arc<Keeper>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Keeping {
+    fn begin(parts: &Arc<Parts>, path: PathBuf) -> Self {
+        let keeper = Arc::new(Keeper::default());
+        let task = tokio::spawn(keep_changes(Arc::clone(&keeper), Arc::clone(parts), path));
+        Self { keeper, task: Some(task) }
+    }
+
+    async fn end(mut self) -> Result<(), SandboxError> {
+        self.keeper.close();
+        match self.task.take() {
+            Some(task) => Ok(task.await?),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.keeper.close();
+    }
 }
 
 impl Sandbox {
@@ -155,12 +181,12 @@ impl Sandbox {
             parts.take_up(kept)?;
         }
 
+        let keeping = options.keep.clone().map(|path| Keeping::begin(&parts, path));
         let shutdown = CancellationToken::new();
-        let app = app(&parts).into_make_service_with_connect_info::<Scissors>();
+        let app = app(&parts, keeping.as_ref()).into_make_service_with_connect_info::<Scissors>();
         let stop = shutdown.clone().cancelled_owned();
         let served = axum::serve(CuttableListener::new(listener), app).with_graceful_shutdown(stop);
         let serving = tokio::spawn(served.into_future());
-        let keeping = tokio::spawn(keep_changes(Arc::clone(&parts), options.keep.clone(), shutdown.clone()));
         let guard = shutdown.clone().drop_guard();
         Ok(Self {
             address,
@@ -169,9 +195,9 @@ impl Sandbox {
             admin,
             parts,
             keep: options.keep,
+            keeping,
             shutdown,
             serving,
-            keeping,
             _stops_when_dropped: guard,
         })
     }
@@ -216,7 +242,9 @@ impl Sandbox {
         if tokio::time::timeout(STOP_WITHIN, &mut serving).await.is_err() {
             serving.abort();
         }
-        self.keeping.await?;
+        if let Some(keeping) = self.keeping {
+            keeping.end().await?;
+        }
         match &self.keep {
             Some(path) => self.parts.keep_at(path),
             None => Ok(()),
@@ -232,7 +260,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn app(parts: &Parts) -> Router {
+fn app(parts: &Parts, keeping: Option<&Keeping>) -> Router {
     let admin = AdminState {
         gateway: Arc::clone(&parts.gateway),
         clio: Arc::clone(&parts.clio),
@@ -242,12 +270,30 @@ fn app(parts: &Parts) -> Router {
     let noted = middleware::from_fn_with_state(Arc::clone(&parts.gateway), note_admin_change);
     let admin = admin::router(admin).layer(noted);
     let compression = CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_be_compressed));
-    Router::new()
+    let app = Router::new()
         .fallback(gateway::handle)
         .with_state(Arc::clone(&parts.gateway))
         .nest("/admin", admin)
         .layer(DefaultBodyLimit::disable())
-        .layer(compression)
+        .layer(compression);
+    let Some(keeping) = keeping else { return app };
+    let state = (Arc::clone(&parts.gateway), Arc::clone(&keeping.keeper));
+    app.layer(middleware::from_fn_with_state(state, answer_once_kept))
+}
+
+/// Gives an answer only once every change so far is in the file. Answers to reads wait, too: they may show what another
+/// request has just changed.
+async fn answer_once_kept(
+    State((gateway, keeper)): State<(Arc<Gateway>, Arc<Keeper>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    if keeper.until_kept(gateway.changes()).await {
+        response
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the sandbox stops\n").into_response()
+    }
 }
 
 /// Has the state kept after an edit by hand, of either system.
@@ -264,20 +310,16 @@ fn may_be_compressed(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Exte
     extensions.get::<AsItIs>().is_none()
 }
 
-async fn keep_changes(parts: Arc<Parts>, path: Option<PathBuf>, shutdown: CancellationToken) {
-    let Some(path) = path else { return };
-    let mut kept = None;
-    while shutdown.run_until_cancelled(tokio::time::sleep(KEEP_EVERY)).await.is_some() {
-        let changes = parts.gateway.changes();
-        if kept == Some(changes) {
-            continue;
-        }
+async fn keep_changes(keeper: Arc<Keeper>, parts: Arc<Parts>, path: PathBuf) {
+    let gateway = Arc::clone(&parts.gateway);
+    let save = || async {
         let (of, to) = (Arc::clone(&parts), path.clone());
         let written = tokio::task::spawn_blocking(move || of.keep_at(&to)).await;
         let written = written.map_err(SandboxError::from).flatten();
-        match written {
-            Ok(()) => kept = Some(changes),
-            Err(error) => tracing::error!(error = %error, "the sandbox's state was not kept"),
+        if let Err(error) = &written {
+            tracing::error!(%error, "the sandbox's state was not kept; answers wait until it is");
         }
-    }
+        written.is_ok()
+    };
+    keeper.run(|| gateway.changes(), save).await;
 }

@@ -300,7 +300,13 @@ fn the_bridges_own_part_is_read_by_the_bridge_and_what_is_wrong_in_it_is_named()
     let map = Name::parse("map").unwrap();
     let config = Folder::new(MAP, OFFICE, ROUTE).read().unwrap();
     assert_eq!(config.bridge_part::<BridgePart>(&map).unwrap().layer, 2);
-    let config = Folder::new(&MAP.replace("layer = 2", "layer = \"two\""), OFFICE, ROUTE).read().unwrap();
-    let error = config.bridge_part::<BridgePart>(&map).unwrap_err().to_string();
-    assert!(error.contains("systems/map.toml: [bridge] layer: invalid type"), "{error}");
+    for (line, told) in [
+        ("layer = \"two\"", "systems/map.toml:13: [bridge] layer: invalid type"),
+        ("layer = 2\nlayr = 3", "systems/map.toml:14: [bridge] layr: unknown field `layr`"),
+    ] {
+        let folder = Folder::new(&MAP.replace("layer = 2", line), OFFICE, ROUTE);
+        let error = folder.read().unwrap().bridge_part::<BridgePart>(&map).unwrap_err().to_string();
+        let real = folder.0.path().join(told).display().to_string();
+        assert!(error.starts_with(&real), "{error}");
+    }
 }

@@ -107,6 +107,31 @@ pub struct WouldPush {
     pub expect: Fields,
 }
 
+/// Body of `run.<id>.waiting`: pushes of the run wait because their system cannot be written at the moment. Nothing is
+/// lost; they are done as soon as it can. Told once a minute at most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Waiting {
+    /// The system.
+    pub system: SystemName,
+    /// How many pushes wait for it, those of other runs among them.
+    pub pushes: u64,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// Records whose pushes were under way for another run when this one came upon them. What is still to be written then
+/// is written for that run, and counted there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnderWay {
+    /// The other run; none if the pushes belong to no run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// How many records.
+    pub records: u64,
+}
+
 /// The counts of a run, so far or in the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -127,6 +152,9 @@ pub struct RunSummary {
     pub parked: u64,
     /// Parts that broke off, each with the reason.
     pub errors: Vec<String>,
+    /// Records whose pushes are under way for other runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub under_way: Vec<UnderWay>,
 }
 
 /// What stands on `run.<id>.<event>`.
@@ -141,6 +169,8 @@ pub enum RunEvent {
     WouldPush(WouldPush),
     /// `parked`.
     Parked(Parked),
+    /// `waiting`.
+    Waiting(Waiting),
     /// `opened`, `progress` and `ended`.
     Summary(RunSummary),
 }
@@ -153,8 +183,25 @@ impl RunEvent {
             "conflict" => decode("a conflict", body).map(Self::Conflict),
             "would_push" => decode("a dry run's push", body).map(Self::WouldPush),
             "parked" => decode("a parked record", body).map(Self::Parked),
+            "waiting" => decode("a word of pushes that wait", body).map(Self::Waiting),
             "opened" | "progress" | "ended" => decode("a run's counts", body).map(Self::Summary),
             other => Err(BodyError { what: "a run event", why: format!("`{other}` is no event of a run") }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_read_as_what_it_is() {
+        let waiting = br#"{"system":"clio","pushes":60,"reason":"Clio is not connected"}"#;
+        let Ok(RunEvent::Waiting(read)) = RunEvent::decode("waiting", waiting) else { panic!("not read") };
+        assert_eq!((read.system.as_str(), read.pushes), ("clio", 60));
+        let counts = br#"{"records":60,"under_way":[{"run":12,"records":60}]}"#;
+        let Ok(RunEvent::Summary(read)) = RunEvent::decode("ended", counts) else { panic!("not read") };
+        assert_eq!(read.under_way, [UnderWay { run: Some(RunId(12)), records: 60 }]);
+        assert!(RunEvent::decode("rumour", b"{}").is_err());
     }
 }

@@ -31,7 +31,9 @@ pub struct SyncRequest {
     /// Pull just these records, by the system's own ids. Moves no cursor.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
-    /// Stop after so many records. The cursor stays where the run stopped, so the next goes on from there.
+    /// Stop after so many records, at least one. The cursor stays where an incremental run without `since` stopped, so
+    /// the next one goes on from there; what changed meanwhile in records before that place comes with the run after.
+    /// A run of everything begins anew each time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_records: Option<u64>,
     /// Believe a complete listing that lacks more records than would be believed without a person's word.

@@ -158,7 +158,14 @@ fn success(connection: &Connection) -> Notice {
         .and(
             "The access is renewed by itself. You can end it at any time in Clio, under your connected apps.",
         )
-        .step(Step::new("You can close this page. Records are kept in step from now on."))
+        .step(Step::new(
+            "If Clio was connected before and only had to be connected anew: nothing, you can close this page.",
+        ))
+        .step(Step::command(
+            "The first time, where Data Bridge runs, have it find or make what it needs in Clio:",
+            "databridge bootstrap",
+        ))
+        .step(Step::command("Then bring both sides together:", "databridge migrate"))
 }
 
 impl IntoResponse for CallbackTrouble {
@@ -175,12 +182,14 @@ fn notice_of(trouble: CallbackTrouble) -> Notice {
             let said = "Clio sent this browser back, but the consent was begun in another browser, was ended already, \
                         or was begun more than 30 minutes ago. Nothing was changed.";
             let notice = Notice::new(StatusCode::BAD_REQUEST, "No consent is under way in this browser", said);
-            let notice = if is_connected {
-                notice.and("Clio is connected. If you only loaded the page again, all is well.")
+            if is_connected {
+                notice.and("Clio is connected. If you only loaded the page again, all is well.").and(format!(
+                    "To connect anew, begin with a new one-time link: {}",
+                    notice::CONNECT
+                ))
             } else {
-                notice
-            };
-            notice.step(Step::new_link())
+                notice.step(Step::new_link())
+            }
         }
         T::WrongState => Notice::new(
             StatusCode::BAD_REQUEST,

@@ -73,7 +73,7 @@ impl IntoResponse for Notice {
 pub(crate) fn not_found() -> Notice {
     let said = "Data Bridge has no page at this address.";
     Notice::new(StatusCode::NOT_FOUND, "There is no such page", said)
-        .step(Step::new("Go to the status page; its address ends after the host name."))
+        .step(Step::new("Follow the link below to the status page."))
 }
 
 pub(crate) fn broker_away() -> Notice {

@@ -6,11 +6,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use databridge_seal::OpenError;
 
 use super::notice::{self, CONNECT};
 use super::page::{in_words, page};
 use super::{Web, patiently};
 use crate::status::Status;
+use crate::vault::VaultError;
 
 #[derive(Template)]
 #[template(path = "status.html")]
@@ -36,11 +38,27 @@ enum Connectedness {
 
 pub(crate) async fn show(State(web): State<Arc<Web>>) -> Response {
     match patiently(web.vault.read()).await {
-        Ok(held) => page(StatusCode::OK, &StatusPage::of(Status::of(held.as_ref(), &web.vault), &web)),
+        Ok(held) => {
+            let closed = held.as_ref().and_then(|held| web.vault.unseal(&held.connection).err());
+            let mut shown = StatusPage::of(Status::of(held.as_ref(), &web.vault), &web);
+            shown.reason = closed.as_ref().map(why_closed).map(str::to_owned).or(shown.reason);
+            page(StatusCode::OK, &shown)
+        }
         Err(error) => {
             tracing::warn!(%error, "The status page could not be shown.");
             notice::broker_away().into_response()
         }
+    }
+}
+
+/// Why the stored tokens cannot be opened, for somebody who reads the page.
+fn why_closed(error: &VaultError) -> &'static str {
+    match error {
+        VaultError::Closed(OpenError::UnknownKey { .. }) => {
+            "The access is stored under another DATABRIDGE_KEY than the one that the auth-service has now. Start it with \
+             the former key, or connect Clio anew"
+        }
+        _ => "The stored access cannot be read. Connect Clio anew",
     }
 }
 

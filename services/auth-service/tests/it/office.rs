@@ -69,16 +69,17 @@ impl Office {
         self.broker.client().send_request(subjects::STATUS, request).await.is_ok()
     }
 
-    /// Runs another auth-service over the same bucket.
-    pub(crate) async fn another_replica(&self, key: &str) {
+    /// Runs another auth-service over the same bucket; gives its page.
+    pub(crate) async fn another_replica(&self, key: &str) -> Url {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let health = Url::parse(&format!("http://{}/health", listener.local_addr().unwrap())).unwrap();
+        let page = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let broker = connect(&self.nats, &self.clock).await;
         let settings = settings(&self.sandbox, &self.base, key);
         let stop = CancellationToken::new();
         tokio::spawn(auth_service::run(settings, broker, self.clock.clone(), listener, stop));
         // The page is served once the requests are listened for.
-        assert_eq!(Browser::new().get(&health).await.status, 200);
+        assert_eq!(Browser::new().get(&page.join("health").unwrap()).await.status, 200);
+        page
     }
 
     pub(crate) async fn stop(&mut self) {

@@ -179,4 +179,59 @@ async fn an_address_that_is_not_ours_is_a_page_that_says_so() {
     let office = Office::open().await;
     let page = Browser::new().get(&office.url("admin")).await;
     assert_eq!((page.status.as_u16(), page.heading()), (404, "There is no such page"));
+    insta::assert_snapshot!(text_of(&page), @r"
+    There is no such page
+    Data Bridge has no page at this address.
+    What to do
+    Follow the link below to the status page.
+    ");
+}
+
+#[tokio::test]
+async fn the_page_after_the_consent_says_what_comes_next() {
+    let office = Office::open().await;
+    let page = office.consent(&mut Browser::new(), &office.link().await).await;
+    insta::assert_snapshot!(text_of(&page), @r"
+    Clio is connected
+    Data Bridge now works with Clio in the name of Ada Lawson of Riverside Law Clinic.
+    The access is renewed by itself. You can end it at any time in Clio, under your connected apps.
+    What to do
+    If Clio was connected before and only had to be connected anew: nothing, you can close this page.
+    The first time, where Data Bridge runs, have it find or make what it needs in Clio: databridge bootstrap
+    Then bring both sides together: databridge migrate
+    ");
+}
+
+#[tokio::test]
+async fn the_callback_loaded_again_asks_for_nothing_when_clio_is_connected() {
+    let office = Office::open().await;
+    office.connect().await;
+    let page = Browser::new().get(&office.url("callback")).await;
+    assert_eq!(page.status, 400);
+    insta::assert_snapshot!(text_of(&page), @r"
+    No consent is under way in this browser
+    Clio sent this browser back, but the consent was begun in another browser, was ended already, or was begun more than 30 minutes ago. Nothing was changed.
+    Clio is connected. If you only loaded the page again, all is well.
+    To connect anew, begin with a new one-time link: databridge connect
+    ");
+}
+
+#[tokio::test]
+async fn the_status_page_says_in_a_sentence_that_the_key_is_another_one() {
+    let mut office = Office::open().await;
+    office.connect().await;
+    office.stop().await;
+    let page = office.another_replica(&"ab".repeat(32)).await;
+    let page = Browser::new().get(&page).await;
+    insta::assert_snapshot!(text_of(&page), @r"
+    Clio needs your consent again
+    The access is stored under another DATABRIDGE_KEY than the one that the auth-service has now. Start it with the former key, or connect Clio anew.
+    Account Riverside Law Clinic
+    Connected by Ada Lawson
+    Since (a time)
+    What to do next
+    Where Data Bridge runs, type: databridge connect
+    Open the link that it prints in a browser where you are signed in to Clio. It works once, for 15 minutes.
+    Choose to allow the access.
+    ");
 }

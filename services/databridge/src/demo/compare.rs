@@ -44,6 +44,9 @@ pub struct Comparer {
     pub pairs: Vec<Pair>,
 }
 
+/// The system whose rows are compared.
+const GIS: &str = "gis";
+
 /// The custom fields of a matter by name, those not set being empty.
 pub(crate) type Values = BTreeMap<String, String>;
 
@@ -206,7 +209,7 @@ struct Waiting<'a> {
     fields: BTreeSet<(&'a str, &'a str)>,
     /// Whole records, by their keys.
     keys: BTreeSet<&'a str>,
-    /// Rows without a key, by their ids.
+    /// Rows without a key that can be read, by their ids.
     ids: BTreeSet<&'a str>,
 }
 
@@ -217,15 +220,15 @@ impl<'a> Waiting<'a> {
             match (&parked.key, &parked.field, &parked.id) {
                 (Some(key), Some(field), _) => drop(waiting.fields.insert((key.as_str(), field.as_str()))),
                 (Some(key), None, _) => drop(waiting.keys.insert(key.as_str())),
-                (None, _, Some(id)) => drop(waiting.ids.insert(id.as_str())),
-                (None, _, None) => {}
+                (None, _, Some(id)) if parked.system.as_str() == GIS => drop(waiting.ids.insert(id.as_str())),
+                (None, ..) => {}
             }
         }
         waiting
     }
 
     fn has_record(&self, key: &str, id: &str) -> bool {
-        self.keys.contains(key) || (key.is_empty() && self.ids.contains(id))
+        self.keys.contains(key) || self.ids.contains(id)
     }
 }
 
@@ -258,4 +261,25 @@ fn same(left: &str, right: &str, kind: Kind) -> bool {
 
 fn shortened(text: &str) -> String {
     text.chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_whose_key_cannot_be_read_waits_and_a_matter_of_its_number_does_not_matter() {
+        let parked = |system: &str, id: &str| Parked {
+            system: system.parse().unwrap(),
+            collection: "any".parse().unwrap(),
+            id: Some(id.to_owned()),
+            key: None,
+            field: Some("ViolationID".to_owned()),
+            reason: "`ABC-1` is no int".to_owned(),
+        };
+        let parked = [parked("gis", "4"), parked("clio", "5")];
+        let waiting = Waiting::of(&parked);
+        assert!(waiting.has_record("ABC-1", "4") && waiting.has_record("", "4"));
+        assert!(!waiting.has_record("ABC-1", "5"));
+    }
 }

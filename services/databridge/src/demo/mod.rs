@@ -8,16 +8,17 @@ mod stage;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use databridge_broker::Broker;
 use databridge_model::{Mode, Parked, SyncRequest, SystemName};
 use indicatif::HumanCount;
 use sandbox::Admin;
-use serde_json::json;
+use sandbox::client::GisFeature;
+use serde_json::{Value, json};
 
+use self::compare::Comparer;
 use self::consent::Connected;
 use self::edits::{Edit, People};
 use self::plan::Plan;
@@ -31,6 +32,11 @@ use crate::{commands, report};
 /// How many edits people make on each side.
 const EDITS: usize = 20;
 
+/// The demo was stopped before its end.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped before the end of the demo")]
+pub struct Interrupted;
+
 /// Runs the demo; whether nothing differs in the end.
 pub async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     let began = Instant::now();
@@ -38,23 +44,25 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     println!("Data Bridge demo: {}, in step with Clio.", plan.map);
     let stop = databridge_runtime::until_asked_to_stop()?;
     let stage = tokio::select! {
-        () = stop.cancelled() => bail!("stopped before it was set up"),
+        () = stop.cancelled() => return Err(Interrupted.into()),
         stage = Stage::set(&args, &plan, stop.child_token()) => stage?,
     };
     let mut show = Show::new(stage, plan, began)?;
     let result = tokio::select! {
-        () = stop.cancelled() => Err(anyhow::anyhow!("stopped")),
+        () = stop.cancelled() => Err(Interrupted.into()),
         result = show.play(&args) => result,
     };
     let same = match result {
         Ok(same) => same,
         Err(error) => {
-            show.stage.strike().await?;
+            if let Err(error) = show.stage.strike().await {
+                tracing::warn!(%error, "The demo did not stop in order.");
+            }
             return Err(error);
         }
     };
     if !args.once {
-        show.say_where(&args);
+        show.say_where(&args).await?;
         stop.cancelled().await;
         println!("\nStopping.");
     }
@@ -162,6 +170,12 @@ impl Show {
         let story = follow::request(&self.broker, system, request, &bar).await;
         bar.finish_and_clear();
         let story = story?;
+        // What a killed demo has left under way is part of what this one shows.
+        for run in story.summary.under_way.iter().filter_map(|under_way| under_way.run) {
+            let earlier = follow::follow(&self.broker, run, &bar).await?;
+            println!("  run {run}, from before: {}", report::counts(&earlier.summary));
+            self.waiting.extend(earlier.parked);
+        }
         let line = phase.end(&self.admin, story.summary.records).await?;
         println!("  {system}: {}, in {:.1} s", report::counts(&story.summary), line.seconds());
         for error in &story.summary.errors {
@@ -184,11 +198,12 @@ impl Show {
 
     /// Compares both sides and prints the table; whether nothing differs and all went well.
     async fn close(&mut self, args: &DemoArgs) -> anyhow::Result<bool> {
-        let comparison = self.plan.comparer.compare(&self.admin, self.plan.layer, &self.waiting).await?;
+        let comparer = &self.plan.comparer;
+        let comparison = comparer.compare(&self.admin, self.plan.layer, &self.waiting).await?;
         println!();
         self.table.print();
         println!();
-        let waiting: BTreeSet<_> = self.waiting.iter().map(report::parked).collect();
+        let waiting = lines_of(&self.waiting);
         report::list("the file", self.plan.warnings.iter().cloned());
         report::list("waits for a person", waiting.iter().cloned());
         report::list("differs", comparison.differences.iter().cloned());
@@ -215,21 +230,69 @@ impl Show {
         Ok(comparison.differences.is_empty() && self.went_well)
     }
 
-    fn say_where(&self, args: &DemoArgs) {
-        let (sandbox, layer) = (self.stage.sandbox.url(), self.plan.layer);
-        let field = self.plan.comparer.pairs.iter().find(|pair| pair.both_ways).map_or("", |pair| &pair.gis);
-        let config = args.config.as_deref().unwrap_or_else(|| Path::new(&self.plan.config.path));
-        println!("\nIt stays up until Ctrl-C. Change the first record of the map as a person would:");
-        println!("  curl -X PATCH {sandbox}admin/gis/layers/{layer}/features/1 \\");
-        println!(
-            "    -H 'content-type: application/json' -d '{{\"attributes\": {{\"{field}\": \"by hand\"}}}}'"
-        );
-        println!("and carry it over, then look at the matter:");
-        println!("  NATS_URL={} \\", self.stage.office.nats.nats_url);
-        println!("    DATABRIDGE_CONFIG={} {} sync all", config.display(), this_command());
-        println!("  curl {sandbox}admin/clio/matters");
+    async fn say_where(&self, args: &DemoArgs) -> anyhow::Result<()> {
+        let (sandbox, layer, comparer) = (self.stage.sandbox.url(), self.plan.layer, &self.plan.comparer);
+        let field = comparer.pairs.iter().find(|pair| pair.both_ways).map_or("", |pair| &pair.gis);
+        let config = std::path::absolute(args.config.as_deref().unwrap_or(&self.plan.config.path))?;
+        let features = self.admin.features(layer).await?;
+        let matters = comparer.matters_by_key(&self.admin).await?;
+        let in_step = features.iter().find(|feature| matters.contains_key(&comparer.key_of(feature)));
+        println!("\nIt stays up until Ctrl-C.");
         println!("Clio's connection: {}", self.stage.page);
+        let Some(feature) = in_step else { return Ok(()) };
+        let object_id = feature.attributes.get("OBJECTID").and_then(Value::as_i64).unwrap_or_default();
+        println!("Change a record of the map as a person would:");
+        println!("  curl -X PATCH {sandbox}admin/gis/layers/{layer}/features/{object_id} \\");
+        let edit = json!({"attributes": {field: "by hand"}});
+        println!("    -H 'content-type: application/json' -d {}", quoted(&edit.to_string()));
+        println!("and carry it over, then look at its matter:");
+        println!("  NATS_URL={} \\", self.stage.office.nats.nats_url);
+        let folder = quoted(&config.display().to_string());
+        println!("    DATABRIDGE_CONFIG={folder} {} sync all", quoted(&this_command()));
+        println!(
+            "  curl -s {sandbox}admin/clio/matters | python3 -c {}",
+            quoted(&printing_of_matter(comparer, feature))
+        );
+        Ok(())
     }
+}
+
+/// What waits for a person, one line each, the same told by several runs once.
+fn lines_of(parked: &[Parked]) -> BTreeSet<String> {
+    let mut distinct: Vec<&Parked> = Vec::new();
+    for parked in parked {
+        if !distinct.contains(&parked) {
+            distinct.push(parked);
+        }
+    }
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    for parked in distinct {
+        *lines.entry(report::parked(parked)).or_default() += 1;
+    }
+    let told = lines.into_iter().map(|(line, records)| match records {
+        1 => line,
+        several => format!("{line} ({several} records)"),
+    });
+    told.collect()
+}
+
+/// A line of Python that prints the matter of a row, out of all of them.
+fn printing_of_matter(comparer: &Comparer, feature: &GisFeature) -> String {
+    format!(
+        "import json, sys; [print(json.dumps(matter, indent=2)) for matter in json.load(sys.stdin) \
+         if (matter[\"custom_fields\"].get({}) or \"\").strip() == {}]",
+        json!(comparer.clio_key),
+        json!(comparer.key_of(feature))
+    )
+}
+
+/// A word as a shell takes it, in quotes where it needs them.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Things such as `custom field "Location" (5)`, counted by what they are.
@@ -245,21 +308,42 @@ fn counted_by_kind(things: &[String]) -> String {
     counted.collect::<Vec<_>>().join(", ")
 }
 
-/// How this program was called, as short as it can be called again.
+/// This program, so that it can be called from any folder.
 fn this_command() -> String {
-    let program = std::env::current_exe().unwrap_or_else(|_| "databridge".into());
-    let here = std::env::current_dir().ok();
-    let short = here.and_then(|here| Some(program.strip_prefix(here).ok()?.to_owned()));
-    short.unwrap_or(program).display().to_string()
+    std::env::current_exe().unwrap_or_else(|_| "databridge".into()).display().to_string()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::counted_by_kind;
+    use super::*;
 
     #[test]
     fn things_are_counted_by_what_they_are() {
         let things = ["group \"A\" (1)", "custom field \"B\" (2)", "custom field \"C\" (3)"];
         assert_eq!(counted_by_kind(&things.map(str::to_owned)), "2 custom fields, 1 group");
+    }
+
+    #[test]
+    fn a_word_for_the_shell_is_quoted_where_it_has_to_be() {
+        assert_eq!(quoted("/a/b-c_1.toml"), "/a/b-c_1.toml");
+        assert_eq!(quoted("/my config"), "'/my config'");
+        assert_eq!(quoted("Ada's"), r"'Ada'\''s'");
+    }
+
+    #[test]
+    fn what_waits_is_told_once_for_all_runs_and_counts_its_records() {
+        let parked = |id: &str| Parked {
+            system: "gis".parse().unwrap(),
+            collection: "trees".parse().unwrap(),
+            id: Some(id.to_owned()),
+            key: databridge_model::Key::parse("T-5"),
+            field: None,
+            reason: "2 records have the key".to_owned(),
+        };
+        let lines = lines_of(&[parked("5"), parked("6"), parked("5"), parked("6")]);
+        assert_eq!(
+            lines.into_iter().collect::<Vec<_>>(),
+            ["gis.trees T-5: 2 records have the key (2 records)"]
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use databridge_config::ConfigFolder;
 use indicatif::HumanCount;
+use sandbox::city::ACTIVE_LITIGATIONS;
 use sandbox::gis::GisOptions;
 
 use super::compare::Comparer;
@@ -20,16 +21,16 @@ pub(crate) struct Plan {
     pub(crate) warnings: Vec<String>,
     /// What is on the map, in words.
     pub(crate) map: String,
+    /// What the layer was made from, exactly: a kept demo goes on with the same only.
+    pub(crate) data: String,
 }
 
 impl Plan {
     pub(crate) fn of(args: &DemoArgs) -> anyhow::Result<Self> {
         if let Some(file) = &args.json {
-            // A run of minutes whose table can be written nowhere would be run again.
-            std::fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(file)
+            // A run of minutes whose table can be written nowhere would be run again; and a table of an earlier run would
+            // be taken for this one's.
+            std::fs::File::create(file)
                 .with_context(|| format!("--json: {} cannot be written", file.display()))?;
         }
         let (Some(folder), Some(file)) = (&args.config, &args.gis_data) else {
@@ -42,11 +43,16 @@ impl Plan {
         let has_key = loaded.layer.fields().iter().any(|field| field.name == comparer.gis_key);
         if !has_key {
             bail!(
-                "--gis-data: {} has no column `{}`, which is the key in {}",
+                "--gis-data: {} has no column `{}`, which is the key in {}; {}",
                 file.display(),
                 comparer.gis_key,
-                folder.join("routes").display()
+                folder.join("routes").display(),
+                found(&loaded.columns)
             );
+        }
+        if loaded.layer.is_empty() {
+            let left_out = loaded.warnings.first().map(|warning| format!("; {warning}")).unwrap_or_default();
+            bail!("--gis-data: {} has no row below its column names{left_out}", file.display());
         }
         let warning = |warning: &sandbox::csv_layer::CsvWarning| format!("{}, {warning}", file.display());
         Ok(Self {
@@ -54,6 +60,7 @@ impl Plan {
             comparer,
             warnings: loaded.warnings.iter().map(warning).collect(),
             map: format!("{} rows of {}", HumanCount(loaded.layer.len() as u64), file.display()),
+            data: format!("{} as of {}", file.display(), digest(file)?),
             gis: GisOptions::layers(vec![loaded.layer]),
             config,
         })
@@ -64,9 +71,18 @@ impl Plan {
             bail!("--litigations must be at least 1");
         }
         let config = ConfigFolder::read(&default_config()?)?;
+        let layer = layer_of(&config)?;
+        if layer != ACTIVE_LITIGATIONS {
+            bail!(
+                "{} names layer {layer}, and the sample city has its litigations in layer {ACTIVE_LITIGATIONS}; for a \
+                 layer of yours call the demo with --config FOLDER --gis-data FILE.csv",
+                gis_file(&config).display()
+            );
+        }
         Ok(Self {
-            layer: layer_of(&config)?,
+            layer,
             config,
+            data: format!("a sample city of {litigations} litigations"),
             gis: GisOptions::city(litigations, 7),
             comparer: Comparer::of_the_city(),
             warnings: Vec::new(),
@@ -92,6 +108,58 @@ pub fn layer_of(config: &ConfigFolder) -> anyhow::Result<u32> {
         .and_then(|layers| layers.values().next())
         .and_then(|layer| layer.get("layer"))
         .and_then(toml::Value::as_integer);
-    u32::try_from(number.context("systems/gis.toml names no layer under [bridge.layers]")?)
-        .context("the layer's number in systems/gis.toml is not possible")
+    let file = gis_file(config);
+    let number =
+        number.with_context(|| format!("{} names no layer under [bridge.layers]", file.display()))?;
+    u32::try_from(number)
+        .with_context(|| format!("{}: {number} cannot be the number of a layer", file.display()))
+}
+
+fn gis_file(config: &ConfigFolder) -> PathBuf {
+    config.path.join("systems/gis.toml")
+}
+
+/// The columns that a file has, and what it may be instead of a CSV.
+fn found(columns: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let is_text = |column: &String| {
+        column.chars().all(|letter| (letter == '\t' || !letter.is_control()) && letter != '\u{FFFD}')
+    };
+    if !columns.iter().all(is_text) {
+        return "its first line is no text, so it is no CSV file".to_owned();
+    }
+    let shortened = |column: &String| column.chars().take(60).collect::<String>();
+    let names: Vec<_> = columns.iter().take(SHOWN).map(shortened).collect();
+    let more = if columns.len() > SHOWN { ", and more" } else { "" };
+    let told = format!("its columns are: {}{more}", names.join(", "));
+    match [';', '\t', '|'].iter().find(|it| columns.iter().any(|column| column.contains(**it))) {
+        Some(separator) => format!("{told}. It seems to be separated by {separator:?}; a comma is expected"),
+        None => told,
+    }
+}
+
+/// What tells one content of a file from another.
+fn digest(file: &Path) -> anyhow::Result<String> {
+    use sha2::{Digest, Sha256};
+    let bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    Ok(hex::encode(Sha256::digest(&bytes)).chars().take(16).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(columns: &[&str]) -> String {
+        found(&columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_columns_of_a_file_are_listed_and_a_foreign_separator_or_a_picture_is_seen() {
+        assert_eq!(told(&["Bird", "Species"]), "its columns are: Bird, Species");
+        let semicolons = told(&["Bird;Species"]);
+        assert!(semicolons.ends_with("It seems to be separated by ';'; a comma is expected"), "{semicolons}");
+        assert!(told(&["Bird\tSpecies"]).contains("separated by '\\t'"));
+        assert_eq!(told(&["\u{FFFD}PNG\r"]), "its first line is no text, so it is no CSV file");
+        assert!(told(&["x"; 40]).ends_with("x, and more"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use databridge_broker::Broker;
 use databridge_config::env::{ClioAppEnv, ClioEnv, GisEnv, KeyEnv, NatsEnv};
 use databridge_nats_server::{FindOptions, NatsServer, StartOptions, find};
@@ -21,6 +21,11 @@ use crate::office::{Office, OpenOffice};
 /// Clio's limit in the demo, in calls a minute; the real one is 50.
 const LIMIT: u32 = 6_000;
 
+/// In a kept folder: the sandbox's state.
+const SANDBOX_FILE: &str = "sandbox.json";
+/// In a kept folder: what the sandbox's layer was made from.
+const DATA_FILE: &str = "data";
+
 /// Everything that the demo needs, running.
 pub(crate) struct Stage {
     pub(crate) office: Office,
@@ -37,6 +42,9 @@ impl Stage {
     pub(crate) async fn set(args: &DemoArgs, plan: &Plan, stop: CancellationToken) -> anyhow::Result<Self> {
         println!("Starting");
         let (folder, temporary) = folder(args.keep.as_deref())?;
+        if let Some(keep) = &args.keep {
+            is_of_same_data(keep, plan)?;
+        }
         let nats = start_nats(args, &folder).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let page = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
@@ -107,7 +115,7 @@ async fn start_sandbox(args: &DemoArgs, plan: &Plan, app: &ClioAppEnv) -> anyhow
         rate_limit: Some(LIMIT),
         ..ClioOptions::default()
     };
-    let kept_sandbox = args.keep.as_ref().map(|keep| keep.join("sandbox.json"));
+    let kept_sandbox = args.keep.as_ref().map(|keep| keep.join(SANDBOX_FILE));
     let goes_on = kept_sandbox.as_ref().is_some_and(|file| file.exists());
     let sandbox = Sandbox::start(SandboxOptions {
         clio,
@@ -119,6 +127,24 @@ async fn start_sandbox(args: &DemoArgs, plan: &Plan, app: &ClioAppEnv) -> anyhow
     sandbox.admin().reset_calls().await?;
     println!("  sandbox        {}, which plays ArcGIS and Clio", sandbox.url());
     Ok((sandbox, goes_on))
+}
+
+/// Refuses a folder that keeps a demo of other data: its layer would stay as it was. Notes the data of a new one.
+fn is_of_same_data(keep: &Path, plan: &Plan) -> anyhow::Result<()> {
+    let path = keep.join(DATA_FILE);
+    if !keep.join(SANDBOX_FILE).exists() {
+        return std::fs::write(&path, &plan.data)
+            .with_context(|| format!("{} cannot be written", path.display()));
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_else(|_| "data that is not known".to_owned());
+    if kept != plan.data {
+        bail!(
+            "--keep: {} keeps a demo of {kept}, and this is one of {}; call it with the same, or name another folder",
+            keep.display(),
+            plan.data
+        );
+    }
+    Ok(())
 }
 
 /// The folder of the demo: the one to keep, or one that goes with the demo.

@@ -189,7 +189,7 @@ async fn a_limit_is_waited_out_and_is_no_attempt() {
     let push = stage.update(1, json!({"ADDRESS1": "1 Slow St"})).await;
     stage.fault(Action::RateLimited { retry_after: 1 }, "applyEdits").await;
     let effects = stage.apply(vec![push.clone()]).await;
-    assert!(matches!(effects[0], Effect::NotNow(wait) if wait.as_secs() == 1), "{effects:?}");
+    assert!(matches!(&effects[0], Effect::NotNow(wait) if wait.time.as_secs() == 1), "{effects:?}");
     let begun = std::time::Instant::now();
     assert_eq!(stage.system.capacity().await, 250);
     assert!(begun.elapsed().as_millis() > 700);

@@ -100,6 +100,81 @@ async fn a_kept_demo_goes_on_later_without_a_write() -> Result {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_demo_of_other_data_is_refused_and_a_table_of_an_earlier_run_does_not_stay() -> Result {
+    let folder = tempfile::tempdir()?;
+    let (json, keep) = (folder.path().join("table.json"), folder.path().join("kept"));
+    let (file, kept) = (json.display().to_string(), keep.display().to_string());
+    table(&json, &["--litigations", "5", "--no-edits", "--keep", &kept]).await?;
+    let output = ended(&["--once", "--json", &file, "--litigations", "6", "--keep", &kept]).await?;
+    let complaint = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    assert!(complaint.contains("of 5 litigations") && complaint.contains("of 6 litigations"), "{complaint}");
+    assert_eq!(std::fs::read_to_string(&json)?, "", "the table is of the run that failed");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_whose_layer_the_sample_city_lacks_is_told_with_its_file() -> Result {
+    let folder = tempfile::tempdir()?;
+    for file in ["systems/gis.toml", "systems/clio.toml", "routes/litigation_matter.toml"] {
+        let text = std::fs::read_to_string(project().join("config").join(file))?;
+        let here = folder.path().join("config").join(file);
+        std::fs::create_dir_all(here.parent().context("a file without folder")?)?;
+        std::fs::write(here, text.replace("layer = 2", "layer = 5"))?;
+    }
+    let output = demo(&["--once"])?.current_dir(folder.path()).output().await?;
+    let complaint = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    for part in ["config/systems/gis.toml names layer 5", "litigations in layer 2"] {
+        assert!(complaint.contains(part), "{complaint}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_that_is_interrupted_before_its_end_says_so_by_its_status() -> Result {
+    let mut child = demo(&["--once", "--litigations", "500"])?.stdout(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+    let under_way = async {
+        while let Some(line) = lines.next_line().await? {
+            if line.starts_with("Migrating") {
+                return anyhow::Ok(());
+            }
+        }
+        anyhow::bail!("it has ended by itself")
+    };
+    tokio::time::timeout(PATIENCE, under_way).await??;
+    let id = i32::try_from(child.id().context("it has ended")?)?;
+    kill(Pid::from_raw(id), Signal::SIGINT)?;
+    let status = tokio::time::timeout(PATIENCE, child.wait()).await.context("it does not end")??;
+    assert_eq!(status.code(), Some(130), "{status}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_demo_that_is_killed_in_its_migrate_goes_on_and_nothing_is_missing() -> Result {
+    let folder = tempfile::tempdir()?;
+    let (json, keep) = (folder.path().join("table.json"), folder.path().join("kept"));
+    let kept = keep.display().to_string();
+    let arguments = ["--litigations", "150", "--no-edits", "--keep", &kept];
+    let mut child = demo(&[&["--once"], &arguments[..]].concat())?.stdout(Stdio::piped()).spawn()?;
+    let state = keep.join("sandbox.json");
+    let half_way = async {
+        // The warrants of 150 rows, of some of their history, and of the matters made so far.
+        while std::fs::read_to_string(&state).map_or(0, |kept| kept.matches("\"E-2").count()) < 240 {
+            anyhow::ensure!(child.try_wait()?.is_none(), "it has ended by itself");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, half_way).await??;
+    child.kill().await?;
+    let (table, said) = table(&json, &arguments).await?;
+    assert_eq!((number(&table, "/matters")?, number(&table, "/differences")?), (150, 0), "{said}");
+    Ok(())
+}
+
 /// A person's own config: trees and the matters about them.
 fn write_own_config(folder: &Path) -> anyhow::Result<()> {
     let files = [
@@ -226,14 +301,22 @@ async fn what_a_person_got_wrong_is_told_before_anything_starts() -> Result {
     std::fs::write(&route, text)?;
     std::fs::write(path("trees.csv"), "TreeNumber,Species\nT-1,Acer\n")?;
     std::fs::write(path("birds.csv"), "Bird,Species\nB-1,Corvus\n")?;
+    std::fs::write(path("semicolons.csv"), "TreeNumber;Species\nT-1;Acer\n")?;
+    std::fs::write(path("empty.csv"), "TreeNumber,Species\n")?;
+    let (semicolons, empty) = (path("semicolons.csv"), path("empty.csv"));
     let (good, broken, trees, birds) = (path("good"), path("broken"), path("trees.csv"), path("birds.csv"));
     let (absent, nowhere) = (path("absent.csv"), path("no/folder/table.json"));
-    let cases: [(&[&str], &[&str]); 8] = [
+    let cases: [(&[&str], &[&str]); 10] = [
         (&["--litigations", "0"], &["--litigations must be at least 1"]),
         (&["--litigations", "many"], &["invalid value 'many' for '--litigations"]),
         (&["--config", &good], &["--gis-data <FILE>"]),
         (&["--config", &good, "--gis-data", &absent], &["absent.csv", "No such file"]),
-        (&["--config", &good, "--gis-data", &birds], &["birds.csv has no column `TreeNumber`"]),
+        (
+            &["--config", &good, "--gis-data", &birds],
+            &["birds.csv has no column `TreeNumber`", "its columns are: Bird, Species"],
+        ),
+        (&["--config", &good, "--gis-data", &semicolons], &["no column `TreeNumber`", "a comma is expected"]),
+        (&["--config", &good, "--gis-data", &empty], &["empty.csv has no row"]),
         (&["--config", &broken, "--gis-data", &trees], &["tree_matter.toml:", "Specis"]),
         (&["--config", &absent, "--gis-data", &trees], &["absent.csv/systems", "cannot be read"]),
         (&["--json", &nowhere], &["--json", "no/folder/table.json cannot be written"]),

@@ -15,5 +15,7 @@ mod kills_broker;
 mod merging;
 mod privacy;
 mod requests;
+mod settings;
 mod stale_reads;
 mod traffic;
+mod waiting;

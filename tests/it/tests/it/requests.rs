@@ -85,6 +85,34 @@ async fn max_stops_after_so_many_and_the_next_goes_on_there() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn since_begins_at_its_time_where_a_bounded_listing_stopped_too() -> Result {
+    let town = Town::of(5).await?;
+    let most = SyncRequest { max_records: Some(2), ..SyncRequest::default() };
+    assert_eq!(town.request("gis", most).await?.summary.records, 2);
+    let before = town.admin.now().await?;
+    town.let_the_overlap_pass().await?;
+    let first = town.rows().await?.remove(0);
+    town.edit_row(&first, "Court_Property_Owner", "New Owner").await?;
+    let since = SyncRequest { since: Some(before), ..SyncRequest::default() };
+    let story = town.request("gis", since).await?;
+    assert_eq!((story.summary.records, story.summary.written), (1, 1), "the row edited since, and no other");
+    assert_eq!(value(&town.matter(&text(&first, "CivilWarrant")).await?, "Property Owner"), "New Owner");
+    // The bounded listing goes on where it stopped all the same.
+    assert_eq!(town.sync("gis").await?.summary.records, 3);
+    town.assert_same().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_no_record_at_all_is_refused() -> Result {
+    let town = Town::of(1).await?;
+    let story = town.request("gis", SyncRequest { max_records: Some(0), ..SyncRequest::default() }).await?;
+    assert_eq!(story.summary.records, 0);
+    let [error] = story.summary.errors.as_slice() else { panic!("one: {:?}", story.summary.errors) };
+    assert!(error.contains("`max_records` is 0"), "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ids_pull_just_these_records_and_move_no_cursor() -> Result {
     let town = Town::of(4).await?;
     let rows = town.rows().await?;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use sandbox::calls::System;
-use sandbox::client::GisEdit;
+use sandbox::client::{GisEdit, GisFeature};
 use sandbox::faults::{Action, Fault};
 use sandbox::{Sandbox, SandboxOptions};
 use serde_json::json;
@@ -89,4 +89,100 @@ async fn a_stopped_sandbox_answers_nobody() {
     let address = house.sandbox.address();
     house.sandbox.stop().await.unwrap();
     assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+/// The sandbox's own program, over a file that keeps its state.
+struct Program {
+    child: std::process::Child,
+    admin: sandbox::Admin,
+}
+
+impl Program {
+    fn start(file: &std::path::Path) -> Self {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_sandbox"))
+            .args(["--listen", "127.0.0.1:0", "--litigations", "3", "--keep"])
+            .arg(file)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let said = std::io::BufReader::new(child.stdout.take().unwrap());
+        let url = std::io::BufRead::lines(said)
+            .find_map(|line| Some(line.unwrap().trim().strip_prefix("CLIO_URL=")?.to_owned()))
+            .unwrap();
+        let admin = sandbox::Admin::at(format!("{url}/").parse().unwrap()).unwrap();
+        Self { child, admin }
+    }
+}
+
+impl Drop for Program {
+    /// As `kill -9` does.
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn row(warrant: &str) -> GisFeature {
+    let attributes = [("CivilWarrant".to_owned(), json!(warrant))];
+    GisFeature { attributes: attributes.into_iter().collect(), lon: None, lat: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_sandbox_has_kept_everything_that_it_has_acknowledged() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.json");
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        let program = Program::start(&file);
+        // Several write at once; the program is killed while they do, just after an answer.
+        let (told, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        for writer in 0..4 {
+            let (admin, told) = (program.admin.clone(), told.clone());
+            tokio::spawn(async move {
+                for number in 0.. {
+                    let warrant = format!("E-{round}-{writer}-{number}");
+                    if admin.add_features(2, &[row(&warrant)]).await.is_err() || told.send(warrant).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(told);
+        for _ in 0..10 + round {
+            acknowledged.extend(answers.recv().await);
+        }
+        drop(program);
+        while let Some(warrant) = answers.recv().await {
+            acknowledged.push(warrant);
+        }
+    }
+    let program = Program::start(&file);
+    let rows = program.admin.features(2).await.unwrap();
+    let kept: Vec<_> = rows.iter().filter_map(|row| row.attributes["CivilWarrant"].as_str()).collect();
+    let lost: Vec<_> = acknowledged.iter().filter(|warrant| !kept.contains(&warrant.as_str())).collect();
+    assert!(acknowledged.len() >= 33 && lost.is_empty(), "of {}: {lost:?}", acknowledged.len());
+}
+
+#[tokio::test]
+async fn what_a_reader_was_shown_is_kept_even_if_its_writer_has_no_answer_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.json");
+    let house = House::open_with(kept_at(&file)).await;
+    let fault = Fault::new(System::Clio, Action::HoldAfter).method("POST");
+    house.admin.fault(&fault).await.unwrap();
+    let made = json!({"data": {"name": "A group that is seen before its maker hears of it"}});
+    let writer = tokio::spawn(house.request(Method::POST, "groups").json(&made).send());
+    let text = "A group that is seen before its maker hears of it";
+    let start = Instant::now();
+    loop {
+        let seen = house.request(Method::GET, "groups?fields=id,name").send().await.unwrap();
+        if seen.text().await.unwrap().contains(text) {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "the group is never seen");
+    }
+    assert!(std::fs::read_to_string(&file).unwrap().contains(text), "it was shown and not kept");
+    writer.abort();
 }

@@ -1,0 +1,293 @@
+//! Telling of pushes that wait because their system cannot be written at the moment.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
+use databridge_broker::async_nats::jetstream::stream::RawMessageErrorKind;
+use databridge_broker::{Broker, Envelope, consumers, names};
+use databridge_model::subject::{self, Lane};
+use databridge_model::{Failure, FailureClass, PushRequest, RunId, SystemName, Waiting};
+use tokio::task::JoinSet;
+
+/// A run is told of its waiting pushes no more often than this; so is the log.
+const TOLD_APART: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether there is something to tell.
+const LOOKED_APART: Duration = Duration::from_secs(1);
+
+/// A limit of calls that is used up for less than this is the ordinary way of things: Clio's window is a minute.
+const ORDINARY_LIMIT: Duration = Duration::from_secs(75);
+
+/// Knows which pushes of a system wait, and tells their runs and the log.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    broker: Broker,
+    system: SystemName,
+    state: Mutex<State>,
+}
+
+/// The telling ends with it.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    _task: JoinSet<()>,
+}
+
+impl Waits {
+    pub(crate) fn new(broker: Broker, system: SystemName) -> Arc<Self> {
+        Arc::new(Self { broker, system, state: Mutex::new(State::new(Instant::now())) })
+    }
+
+    /// The pushes are looked for now: nothing holds up the system's work.
+    pub(crate) fn looking(&self) {
+        self.state().looked_at = Instant::now();
+    }
+
+    /// A push, by its sequence in PUSH, waits for this reason.
+    pub(crate) fn waits(&self, sequence: u64, run: Option<RunId>, why: &Failure) {
+        self.state().waits(sequence, run, why, Instant::now());
+    }
+
+    /// A push was answered: the system can be written. What waits all the same says so at its next turn.
+    pub(crate) fn answered(&self) {
+        self.state().given_back.clear();
+    }
+
+    /// Tells from now on.
+    pub(crate) fn telling(self: &Arc<Self>) -> Telling {
+        let (mut task, waits) = (JoinSet::new(), Arc::clone(self));
+        task.spawn(async move {
+            loop {
+                tokio::time::sleep(LOOKED_APART).await;
+                waits.tell_what_is_due().await;
+            }
+        });
+        Telling { _task: task }
+    }
+
+    async fn tell_what_is_due(&self) {
+        let mut due = self.state().due(Instant::now());
+        if due.is_empty() && self.state().is_held_up(Instant::now()) {
+            due = self.first_in_line().await;
+        }
+        for due in due {
+            if self.is_answered(&due).await {
+                continue;
+            }
+            if let Err(error) = self.tell(&due).await {
+                tracing::debug!(%error, "It could not be told that pushes wait.");
+            }
+        }
+    }
+
+    async fn tell(&self, due: &Due) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let event = Waiting {
+            system: self.system.clone(),
+            pushes: self.pushes_that_wait().await?,
+            reason: in_words(&due.why),
+        };
+        if self.state().may_be_logged(Instant::now()) {
+            tracing::warn!(
+                system = %event.system,
+                pushes = event.pushes,
+                reason = event.reason,
+                "Pushes wait; they are done as soon as their system can be written."
+            );
+        }
+        if let Some(run) = due.run {
+            let envelope = Envelope::of_run(Some(run));
+            self.broker.publish(subject::run(run, "waiting"), &event, &envelope).await?;
+        }
+        self.state().told.insert(due.run, Instant::now());
+        Ok(())
+    }
+
+    /// How many pushes to the system have no answer yet.
+    async fn pushes_that_wait(&self) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+        let mut pushes = 0;
+        for lane in [Lane::Live, Lane::Bulk] {
+            let plan = consumers::pushes(&self.system, lane);
+            let consumer: PullConsumer =
+                self.broker.jetstream().get_consumer_from_stream(plan.durable, plan.stream).await?;
+            let info = consumer.cached_info();
+            pushes += info.num_pending + u64::try_from(info.num_ack_pending)?;
+        }
+        Ok(pushes)
+    }
+
+    /// Whether the push was answered meanwhile, by another replica; then it is forgotten.
+    async fn is_answered(&self, due: &Due) -> bool {
+        let Some(sequence) = due.sequence else { return false };
+        let Ok(stream) = self.broker.jetstream().get_stream_no_info(names::PUSH).await else { return false };
+        let found = stream.get_raw_message(sequence).await;
+        let is_answered = found.is_err_and(|error| error.kind() == RawMessageErrorKind::NoMessageFound);
+        if is_answered {
+            self.state().given_back.remove(&sequence);
+        }
+        is_answered
+    }
+
+    /// The runs of the pushes that are next, while none can even be taken.
+    async fn first_in_line(&self) -> Vec<Due> {
+        let Ok(stream) = self.broker.jetstream().get_stream_no_info(names::PUSH).await else {
+            return Vec::new();
+        };
+        let mut due = Vec::new();
+        for lane in [Lane::Live, Lane::Bulk] {
+            let lane = format!("push.{}.{}.>", lane.as_str(), self.system);
+            let Ok(first) = stream.get_first_raw_message_by_subject(lane, 1).await else { continue };
+            let push: Option<PushRequest> = serde_json::from_slice(&first.payload).ok();
+            let message = format!("{} takes no calls at the moment, its limit is used up", self.system);
+            let why = Failure { class: FailureClass::Limited, message, field: None };
+            due.push(Due { run: push.and_then(|push| push.run), why, sequence: None });
+        }
+        let state = self.state();
+        due.retain(|due| state.may_be_told(due.run, Instant::now()));
+        drop(state);
+        due.dedup_by_key(|due| due.run);
+        due
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run, or what belongs to none, that is to be told.
+#[derive(Debug, PartialEq)]
+struct Due {
+    run: Option<RunId>,
+    why: Failure,
+    /// One of its pushes that wait, where one is known.
+    sequence: Option<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// By their sequence in PUSH.
+    given_back: BTreeMap<u64, GivenBack>,
+    looked_at: Instant,
+    told: BTreeMap<Option<RunId>, Instant>,
+    logged: Option<Instant>,
+}
+
+/// A push that went back to its queue.
+#[derive(Debug)]
+struct GivenBack {
+    run: Option<RunId>,
+    why: Failure,
+    since: Instant,
+}
+
+impl State {
+    fn new(now: Instant) -> Self {
+        Self { given_back: BTreeMap::new(), looked_at: now, told: BTreeMap::new(), logged: None }
+    }
+
+    fn waits(&mut self, sequence: u64, run: Option<RunId>, why: &Failure, now: Instant) {
+        let since = self.given_back.get(&sequence).map_or(now, |before| before.since);
+        self.given_back.insert(sequence, GivenBack { run, why: why.clone(), since });
+    }
+
+    /// Who is to be told now.
+    fn due(&self, now: Instant) -> Vec<Due> {
+        let mut due: BTreeMap<Option<RunId>, Due> = BTreeMap::new();
+        for (sequence, waits) in &self.given_back {
+            let is_long = now.duration_since(waits.since) >= patience(waits.why.class);
+            if is_long && self.may_be_told(waits.run, now) {
+                let of_run = Due { run: waits.run, why: waits.why.clone(), sequence: Some(*sequence) };
+                due.insert(waits.run, of_run);
+            }
+        }
+        due.into_values().collect()
+    }
+
+    fn may_be_told(&self, run: Option<RunId>, now: Instant) -> bool {
+        self.told.get(&run).is_none_or(|at| now.duration_since(*at) >= TOLD_APART)
+    }
+
+    fn may_be_logged(&mut self, now: Instant) -> bool {
+        let may = self.logged.is_none_or(|at| now.duration_since(at) >= TOLD_APART);
+        if may {
+            self.logged = Some(now);
+        }
+        self.told.retain(|_, at| now.duration_since(*at) < TOLD_APART);
+        may
+    }
+
+    /// Whether no push could be begun for longer than an ordinary limit keeps them.
+    fn is_held_up(&self, now: Instant) -> bool {
+        now.duration_since(self.looked_at) >= ORDINARY_LIMIT
+    }
+}
+
+/// How long pushes may wait for such a reason before it is worth telling.
+fn patience(class: FailureClass) -> Duration {
+    match class {
+        FailureClass::Limited => ORDINARY_LIMIT,
+        FailureClass::Unauthorised => Duration::from_secs(1),
+        // A fault of a moment is none to tell of.
+        _ => Duration::from_secs(5),
+    }
+}
+
+fn in_words(why: &Failure) -> String {
+    match why.class {
+        // Its message says what to do.
+        FailureClass::Unauthorised => why.message.clone(),
+        FailureClass::Limited => format!("{}; they go on by themselves", why.message),
+        _ => format!("{}; it is tried again by itself", why.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(class: FailureClass) -> Failure {
+        Failure { class, message: "why".to_owned(), field: None }
+    }
+
+    fn runs(due: &[Due]) -> Vec<u64> {
+        due.iter().filter_map(|due| Some(due.run?.0)).collect()
+    }
+
+    #[test]
+    fn each_run_whose_pushes_wait_for_a_sign_in_is_told_soon_and_then_once_a_minute() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut state = State::new(begin);
+        for sequence in 1..=60 {
+            let run = Some(RunId(if sequence <= 59 { 12 } else { 13 }));
+            state.waits(sequence, run, &failure(FailureClass::Unauthorised), at(0));
+        }
+        assert_eq!(runs(&state.due(at(2))), [12, 13]);
+        state.told.insert(Some(RunId(12)), at(2));
+        assert_eq!(runs(&state.due(at(61))), [13]);
+        assert_eq!(runs(&state.due(at(62))), [12, 13]);
+    }
+
+    #[test]
+    fn a_limit_is_told_of_only_when_it_lasts_longer_than_its_window() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut state = State::new(begin);
+        state.waits(1, Some(RunId(12)), &failure(FailureClass::Limited), at(0));
+        state.waits(1, Some(RunId(12)), &failure(FailureClass::Limited), at(60));
+        assert_eq!(state.due(at(74)), []);
+        assert_eq!(runs(&state.due(at(75))), [12], "it waits since it was first given back");
+        assert!(!state.is_held_up(at(74)) && state.is_held_up(at(75)));
+        state.looked_at = at(75);
+        assert!(!state.is_held_up(at(76)));
+    }
+
+    #[test]
+    fn the_log_is_told_once_a_minute_however_many_runs_there_are() {
+        let begin = Instant::now();
+        let mut state = State::new(begin);
+        assert!(state.may_be_logged(begin));
+        assert!(!state.may_be_logged(begin + Duration::from_secs(59)));
+        assert!(state.may_be_logged(begin + Duration::from_secs(60)));
+    }
+}
