@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct Intent {
     /// The push.
     pub push: PushId,
-    /// When the first attempt at it was begun.
+    /// When the first attempt at it was begun, or at the first of the others.
     #[serde(default)]
     pub begun: DateTime<Utc>,
     /// The worker that began it.
@@ -23,6 +23,9 @@ pub struct Intent {
     pub until: DateTime<Utc>,
     /// How often it was tried.
     pub attempts: u32,
+    /// Pushes before it of which nobody knows either whether they were done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<PushId>,
 }
 
 /// The last pushes applied to a record, in the bucket `applied`: a copy of one is answered from here.

@@ -4,6 +4,7 @@
 //! cursor are one, an effect is done once and looked up after any doubt), the system holds the facts.
 
 mod collections;
+mod content;
 mod intent;
 mod pulls;
 mod pushes;
@@ -12,6 +13,10 @@ mod system;
 mod waits;
 
 pub use collections::unknown_collection;
+pub use content::{
+    Content, ContentError, ContentProvider, ContentReader, NoContents, OfferedContent, drop_object, fetch,
+    serve_content,
+};
 pub use intent::{Applied, Intent};
 pub use pulls::Pulls;
 pub use pushes::{Pushes, PushesError};

@@ -451,7 +451,8 @@ fn tally_of<P>(cursor: &Cursor<P>) -> Tally {
     Tally { records: cursor.records, pull_last: cursor.pull_last.unwrap_or_default() }
 }
 
-fn failure_of(error: &CallError) -> Failure {
+/// The failure that an error is told as.
+pub(crate) fn failure_of(error: &CallError) -> Failure {
     let class = match error.class {
         ErrorClass::Transient => FailureClass::Transient,
         ErrorClass::Limited(_) => FailureClass::Limited,

@@ -14,6 +14,8 @@ use databridge_model::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::{ContentProvider, NoContents};
+
 /// A record as the system showed it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shown {
@@ -89,8 +91,10 @@ pub struct PushTask {
 pub struct Earlier {
     /// The push: this one, or one before it.
     pub push: PushId,
-    /// When it was begun.
+    /// When it was begun, or the first of the others.
     pub begun: DateTime<Utc>,
+    /// Pushes before it of which nobody knows either whether they were done.
+    pub others: Vec<PushId>,
 }
 
 /// Tells whether a push may still be begun by this worker, or belongs to another by now.
@@ -233,6 +237,12 @@ pub trait OutsideSystem: Send + Sync + 'static {
     /// together).
     fn in_batches(&self, collection: &CollectionName) -> bool;
 
+    /// Whether a push to a collection may take minutes, because it carries a content: then few are done at once, and none
+    /// waits for it.
+    fn takes_long(&self, _collection: &CollectionName) -> bool {
+        false
+    }
+
     /// Does the pushes of one collection and gives one effect for each, in order.
     ///
     /// A doubtful one is looked up first: a create by its key, an update by its id. What shows the wanted values
@@ -243,4 +253,9 @@ pub trait OutsideSystem: Send + Sync + 'static {
         collection: &CollectionName,
         tasks: Vec<PushTask>,
     ) -> impl Future<Output = Vec<Effect>> + Send;
+
+    /// Who gives the contents of its records, where any of them have contents.
+    fn contents(&self) -> Option<impl ContentProvider + use<Self>> {
+        None::<NoContents>
+    }
 }

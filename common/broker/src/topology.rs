@@ -146,6 +146,16 @@ fn streams(replicas: usize) -> Vec<stream::Config> {
                 ],
             )
         },
+        stream::Config {
+            // The object store `content`, as ADR-20 lays it out. Who asked for a content deletes it; what nobody
+            // deleted, because its process died, goes by itself. Each bridge brings four at a time: room for eight of
+            // 256 MB. Full means refuse, and ask again.
+            max_age: DAY,
+            max_bytes: 2048 * MB,
+            discard: stream::DiscardPolicy::New,
+            allow_rollup: true,
+            ..base(&format!("OBJ_{}", names::CONTENT), &["$O.content.C.>", "$O.content.M.>"])
+        },
     ]
 }
 

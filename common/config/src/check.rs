@@ -202,6 +202,7 @@ impl Checker<'_> {
                 self.find(line, problem, "Choose another converter or mend the types".to_owned());
             }
             if rule.direction != Direction::ToRight
+                && route.kind != RouteKind::Event
                 && let Err(problem) = rule.convert.check(right_type, left_type)
             {
                 let mend = "Give the field direction = \"to_right\", or mend the types".to_owned();

@@ -18,4 +18,4 @@ pub use route::{
     Choose, CreateRule, Direction, EmptyRule, FieldOwner, FieldRule, GoneRule, LengthRule, Mark, Route,
     RouteKind, Side, SideRef, SideRule, When,
 };
-pub use system::{Collection, FieldDecl, SystemFile};
+pub use system::{Collection, Cost, FieldDecl, SystemFile};

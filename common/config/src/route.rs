@@ -228,6 +228,22 @@ pub enum EmptyRule {
     Keeps,
     /// It empties the other side.
     Clears,
+    /// One that was emptied on the right empties the left; the other way it is not carried over.
+    ClearsLeft,
+    /// One that was emptied on the left empties the right; the other way it is not carried over.
+    ClearsRight,
+}
+
+impl EmptyRule {
+    /// Whether an empty value goes to this side.
+    pub fn clears(self, side: Side) -> bool {
+        match self {
+            Self::Keeps => false,
+            Self::Clears => true,
+            Self::ClearsLeft => side == Side::Left,
+            Self::ClearsRight => side == Side::Right,
+        }
+    }
 }
 
 /// What becomes of a text that is longer than the target takes.

@@ -17,6 +17,9 @@ pub struct SystemFile {
     /// Where the system speaks of local days and hours: an IANA name, `America/Chicago`.
     #[serde(default)]
     pub time_zone: Option<Tz>,
+    /// How many calls a minute it takes, for a plan; the bridge goes by what the system says.
+    #[serde(default)]
+    pub calls_per_minute: Option<u32>,
     /// The bridge's own part.
     #[serde(default = "empty_table")]
     pub bridge: toml::Value,
@@ -35,8 +38,39 @@ pub struct Collection {
     /// The collection of the same system that holds the parents of these records. It is listed first.
     #[serde(default)]
     pub parent: Option<CollectionName>,
+    /// What pushes to it cost, for a plan.
+    #[serde(default)]
+    pub cost: Cost,
     /// The fields by the system's own names.
     pub fields: BTreeMap<String, FieldDecl>,
+}
+
+/// What pushes to a collection cost, in calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cost {
+    /// A create.
+    pub create: u64,
+    /// An update.
+    pub update: u64,
+    /// A delete.
+    pub delete: u64,
+    /// How many pushes go into one call.
+    pub batch: u64,
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self { create: 1, update: 1, delete: 1, batch: 1 }
+    }
+}
+
+impl Cost {
+    /// The calls of so many creates, updates and deletes.
+    pub fn of(self, creates: u64, updates: u64, deletes: u64) -> u64 {
+        let calls = creates * self.create + updates * self.update + deletes * self.delete;
+        calls.div_ceil(self.batch.max(1))
+    }
 }
 
 impl Collection {

@@ -21,15 +21,22 @@ fn install_tls() {
 
 /// A client with time-outs, gzip and our name, that follows no redirect: a redirect would carry the credential away.
 pub fn client(agent: &str) -> Result<reqwest::Client, ClientError> {
+    let client =
+        builder(agent).read_timeout(Duration::from_secs(30)).timeout(Duration::from_secs(45)).build()?;
+    Ok(client)
+}
+
+/// The same for large uploads: they take as long as they take, so the caller sees to it that the bytes flow.
+pub fn upload_client(agent: &str) -> Result<reqwest::Client, ClientError> {
+    Ok(builder(agent).build()?)
+}
+
+fn builder(agent: &str) -> reqwest::ClientBuilder {
     install_tls();
-    let client = reqwest::Client::builder()
+    reqwest::Client::builder()
         .user_agent(format!("data-bridge/{} ({agent})", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(30))
-        .timeout(Duration::from_secs(45))
         .redirect(reqwest::redirect::Policy::none())
         .pool_idle_timeout(Duration::from_secs(30))
         .gzip(true)
-        .build()?;
-    Ok(client)
 }

@@ -6,6 +6,6 @@ mod gate;
 mod retry;
 
 pub use answer::{Answer, CallError, ErrorClass};
-pub use client::{ClientError, client};
+pub use client::{ClientError, client, upload_client};
 pub use gate::{Gate, LimitReport};
 pub use retry::{RetryPolicy, with_retries};

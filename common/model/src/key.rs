@@ -85,6 +85,15 @@ impl KeyToken {
         Self(token.to_owned())
     }
 
+    /// The id of a record without a key; `None` for a key's token, and where a long id is hashed.
+    pub fn id(&self) -> Option<String> {
+        let encoded = self.0.strip_prefix("=i")?;
+        let hashed = encoded.strip_prefix('h').is_some_and(|digits| {
+            digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        });
+        if hashed { None } else { decode(encoded) }
+    }
+
     /// The token as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -108,6 +117,18 @@ fn encode(text: &str) -> String {
         }
     }
     out
+}
+
+/// The text that [`encode`] made this of.
+fn decode(encoded: &str) -> Option<String> {
+    let mut parts = encoded.split('=');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.extend(hex::decode(digits).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -134,6 +155,16 @@ mod tests {
     #[test]
     fn a_record_without_key_goes_by_its_id() {
         assert_eq!(KeyToken::of(None, "17").as_str(), "=i17");
+    }
+
+    #[test]
+    fn the_id_of_a_record_without_key_can_be_read_back() {
+        for id in ["17/3", "a=b", "", "ß x"] {
+            assert_eq!(KeyToken::of(None, id).id().as_deref(), Some(id));
+        }
+        assert_eq!(KeyToken::of(None, &"9".repeat(200)).id(), None, "a hash tells no id");
+        assert_eq!(Key::parse("E-1").unwrap().token().id(), None, "a key is no id");
+        assert_eq!(KeyToken::from_subject("=i1=2").id(), None);
     }
 
     #[test]

@@ -5,21 +5,174 @@
 /// Where the API stands below the host ("Base URL").
 pub(crate) const ROOT: &str = "api/v4/";
 
-/// The paths of the collections (the reference's own spelling ends in `.json`).
-pub(crate) mod path {
-    pub(crate) const MATTERS: &str = "matters.json";
-    pub(crate) const CUSTOM_FIELDS: &str = "custom_fields.json";
-    pub(crate) const CONTACTS: &str = "contacts.json";
-    pub(crate) const GROUPS: &str = "groups.json";
-    pub(crate) const PRACTICE_AREAS: &str = "practice_areas.json";
+/// A kind of record at Clio: where it is, what we ask of it, and who may.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    /// Its path without the ending `.json`, which is the reference's own spelling.
+    pub(crate) path: &'static str,
+    /// One of them, in a person's words.
+    pub(crate) singular: &'static str,
+    /// The properties that we ask for ("Fields"): braces one level deep, and a record named inside braces shows its id
+    /// and etag only.
+    pub(crate) fields: &'static str,
+    /// What every list of them is asked with.
+    pub(crate) filters: &'static [(&'static str, &'static str)],
+    /// Whether `order` is a parameter of the list. Where it is not, a cursor is followed as it comes ("Paging").
+    pub(crate) is_ordered: bool,
+    /// The permission to tick in the developer hub ("Permissions").
+    pub(crate) permission: &'static str,
+}
 
-    pub(crate) fn matter(id: u64) -> String {
-        format!("matters/{id}.json")
+impl Resource {
+    /// The path of the list.
+    pub(crate) fn list(&self) -> String {
+        format!("{}.json", self.path)
     }
 
-    pub(crate) fn custom_field(id: u64) -> String {
-        format!("custom_fields/{id}.json")
+    /// The path of one record.
+    pub(crate) fn record(&self, id: u64) -> String {
+        format!("{}/{id}.json", self.path)
     }
+}
+
+/// "Matters". Group and practice area tell whether a matter is ours.
+pub(crate) static MATTERS: Resource = Resource {
+    path: "matters",
+    singular: "matter",
+    fields: "id,etag,updated_at,description,group{id},practice_area{id},\
+             custom_field_values{id,value,field_name,soft_deleted,custom_field}",
+    filters: &[],
+    is_ordered: true,
+    permission: "Matters and Custom Fields",
+};
+
+/// "Custom Fields". The parent type is in lower case in the filter, capitalised in bodies and answers
+/// ([`PARENT_TYPE_SHOWN`]).
+pub(crate) static CUSTOM_FIELDS: Resource = Resource {
+    path: "custom_fields",
+    singular: "custom field",
+    fields: "id,name,parent_type,field_type,deleted,picklist_options{id,option,deleted_at}",
+    filters: &[("parent_type", "matter")],
+    is_ordered: true,
+    permission: "Custom Fields",
+};
+
+/// "Contacts".
+pub(crate) static CONTACTS: Resource = Resource {
+    path: "contacts",
+    singular: "client",
+    fields: "id,name,type",
+    filters: &[],
+    is_ordered: true,
+    permission: "Contacts",
+};
+
+/// "Groups".
+pub(crate) static GROUPS: Resource = Resource {
+    path: "groups",
+    singular: "group",
+    fields: "id,name",
+    filters: &[],
+    is_ordered: true,
+    permission: "Users",
+};
+
+/// "Practice Areas".
+pub(crate) static PRACTICE_AREAS: Resource = Resource {
+    path: "practice_areas",
+    singular: "practice area",
+    fields: "id,name",
+    filters: &[],
+    is_ordered: true,
+    permission: "Matters and Custom Fields",
+};
+
+/// "Notes". A list must say of which type; the matter's group and practice area tell whether a note is ours. No
+/// permission of the developer hub is named after notes; they go with the matters.
+pub(crate) static NOTES: Resource = Resource {
+    path: "notes",
+    singular: "note",
+    fields: "id,etag,type,subject,detail,detail_text_type,date,created_at,updated_at,\
+             matter{id,group,practice_area}",
+    filters: &[("type", NOTE_OF_MATTER)],
+    is_ordered: true,
+    permission: "Matters",
+};
+
+/// "Calendars".
+pub(crate) static CALENDARS: Resource = Resource {
+    path: "calendars",
+    singular: "calendar",
+    fields: "id,name,permission",
+    filters: &[],
+    is_ordered: true,
+    permission: "Calendars",
+};
+
+/// "Calendar Entries". `order` is none of the list's parameters. Without `expanded` a recurring entry is one record.
+pub(crate) static CALENDAR_ENTRIES: Resource = Resource {
+    path: "calendar_entries",
+    singular: "calendar entry",
+    fields: "id,etag,summary,description,location,start_at,end_at,all_day,recurrence_rule,updated_at,\
+             calendar_owner{id},external_properties{name,value},matter{id,group,practice_area}",
+    filters: &[],
+    is_ordered: false,
+    permission: "Calendars",
+};
+
+/// "Documents". One that is still being uploaded is listed only if asked for.
+pub(crate) static DOCUMENTS: Resource = Resource {
+    path: "documents",
+    singular: "document",
+    fields: "id,etag,name,content_type,updated_at,deleted_at,external_properties{name,value},\
+             latest_document_version{size,fully_uploaded},matter{id,group,practice_area}",
+    filters: &[("show_uncompleted", "true")],
+    is_ordered: true,
+    permission: "Documents",
+};
+
+const RESOURCES: [&Resource; 9] = [
+    &MATTERS,
+    &CUSTOM_FIELDS,
+    &CONTACTS,
+    &GROUPS,
+    &PRACTICE_AREAS,
+    &NOTES,
+    &CALENDARS,
+    &CALENDAR_ENTRIES,
+    &DOCUMENTS,
+];
+
+/// What we may be to a calendar that we write to (`Calendar.permission`).
+pub(crate) const WRITING_PERMISSIONS: [&str; 2] = ["owner", "editor"];
+
+/// The external property of a calendar entry that says which push made it ("External properties").
+pub(crate) const PUSH_PROPERTY: &str = "DATABRIDGE_ID";
+
+/// The external property of a document that is its key, and the name of the key field.
+pub(crate) const KEY_PROPERTY: &str = "GIS_ID";
+
+/// What we ask of a document that waits for its bytes ("Documents", uploading).
+pub(crate) const UPLOAD_FIELDS: &str = "id,etag,name,latest_document_version{uuid,put_url,put_headers,fully_uploaded},\
+     matter{id,group,practice_area}";
+
+/// The types of errors of a document whose bytes are not in the storage (yet): of no fault that stays
+/// (`Document#update`, `fully_uploaded`).
+pub(crate) const UPLOAD_ERRORS: [&str; 2] = ["UploadNotFoundError", "UploadTimeoutError"];
+
+/// The type of a note on a matter; the other is `Contact` (`Note.type`).
+pub(crate) const NOTE_OF_MATTER: &str = "Matter";
+
+/// The types of a note's detail (`Note.detail_text_type`).
+pub(crate) const PLAIN_TEXT: &str = "plain_text";
+/// With a small list of HTML tags.
+pub(crate) const RICH_TEXT: &str = "rich_text";
+
+/// The permission to tick for a call, `PATCH matters/17`.
+pub(crate) fn permission(call: &str) -> &'static str {
+    let path = call.split([' ', '/']).nth(1).unwrap_or_default();
+    let resource = RESOURCES.iter().find(|resource| resource.path == path);
+    resource.map_or(MATTERS.permission, |resource| resource.permission)
 }
 
 /// The most records of a page, and the number asked for ("Paging").
@@ -31,29 +184,19 @@ pub(crate) const ORDER: (&str, &str) = ("order", "id(asc)");
 /// The query parameter for the most records of a page ("Paging").
 pub(crate) const LIMIT: &str = "limit";
 
-/// The query parameter that names the properties of the answer ("Fields"): braces one level deep, and a record named
-/// inside braces shows its id and etag only.
+/// The query parameter that names the properties of the answer ("Fields").
 pub(crate) const FIELDS: &str = "fields";
 
-/// What we ask of a matter.
-pub(crate) const MATTER_FIELDS: &str = "id,etag,updated_at,description,group{id},practice_area{id},\
-     custom_field_values{id,value,field_name,soft_deleted,custom_field}";
-
-/// What we ask of a custom field.
-pub(crate) const CUSTOM_FIELD_FIELDS: &str =
-    "id,name,parent_type,field_type,deleted,picklist_options{id,option,deleted_at}";
-
-/// What we ask of a contact.
-pub(crate) const CONTACT_FIELDS: &str = "id,name,type";
-
-/// What we ask of a group or a practice area.
-pub(crate) const NAMED_FIELDS: &str = "id,name";
-
-/// Filters of `Matter#index`. `updated_since` means after, in whole seconds.
+/// Filters of lists. `updated_since` means after, in whole seconds.
 pub(crate) mod filter {
     pub(crate) const GROUP: &str = "group_id";
     pub(crate) const PRACTICE_AREA: &str = "practice_area_id";
     pub(crate) const UPDATED_SINCE: &str = "updated_since";
+    pub(crate) const CREATED_SINCE: &str = "created_since";
+    pub(crate) const CALENDAR: &str = "calendar_id";
+    pub(crate) const PROPERTY_NAME: &str = "external_property_name";
+    pub(crate) const PROPERTY_VALUE: &str = "external_property_value";
+    pub(crate) const MATTER: &str = "matter_id";
     pub(crate) const IDS: &str = "ids[]";
     pub(crate) const CONTACT_TYPE: &str = "type";
     pub(crate) const SEARCH: &str = "query";
@@ -64,10 +207,7 @@ pub(crate) mod filter {
     }
 }
 
-/// Custom fields of matters: lower case in the filter, capitalised in bodies and answers (`CustomField#index`).
-pub(crate) const PARENT_TYPE: (&str, &str) = ("parent_type", "matter");
-
-/// The same in a body or an answer.
+/// The parent type of a custom field of matters in a body or an answer (`CustomField#create`).
 pub(crate) const PARENT_TYPE_SHOWN: &str = "Matter";
 
 /// Headers of every answer ("Rate limits"); the reset is in unix seconds.
@@ -79,16 +219,3 @@ pub(crate) mod header {
 
 /// The window of the limit, in seconds ("Rate limits"): the wait after a 429 that names none.
 pub(crate) const WINDOW_SECONDS: u64 = 60;
-
-/// The permission to tick for a path in the developer hub ("Permissions").
-pub(crate) fn permission(call: &str) -> &'static str {
-    if call.contains("custom_fields") {
-        "Custom Fields"
-    } else if call.contains("contacts") {
-        "Contacts"
-    } else if call.contains("groups") || call.contains("users") {
-        "Users"
-    } else {
-        "Matters and Custom Fields"
-    }
-}

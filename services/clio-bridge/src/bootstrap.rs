@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use crate::api::{self, filter, path};
+use crate::api::{self, Resource, filter};
 use crate::client::{ClioClient, Write};
 use crate::definitions::{self, Definition};
 use crate::errand::Errand;
@@ -42,11 +42,14 @@ pub enum BootstrapError {
     NotMade(String),
 }
 
-/// A group, practice area or contact.
+/// A group, practice area, contact or calendar.
 #[derive(Clone, Debug, Deserialize)]
 struct Named {
     id: u64,
     name: String,
+    /// What we may do with it, for a calendar.
+    #[serde(default)]
+    permission: Option<String>,
 }
 
 /// What Clio has, by what is wanted.
@@ -54,10 +57,11 @@ struct Stock {
     group: Option<u64>,
     practice_area: Option<u64>,
     client: Option<u64>,
+    calendar: Option<u64>,
     custom_fields: BTreeMap<String, Definition>,
 }
 
-/// Finds group, practice area, client and custom fields with their options, and makes those that are not there.
+/// Finds group, practice area, client, calendar and custom fields with their options, and makes those that are not there.
 ///
 /// It may be run any number of times. With a limit of 50 calls a minute it may take a minute.
 pub async fn bootstrap(
@@ -72,6 +76,15 @@ pub async fn bootstrap(
     let group_id = bootstrap.group(stock.group, &mut report).await?;
     let practice_area_id = bootstrap.practice_area(stock.practice_area, &mut report).await?;
     let client_id = bootstrap.contact(stock.client, &mut report).await?;
+    let calendar_id = match &settings.calendar {
+        Some(calendar) => {
+            let data = json!({ "name": calendar.name });
+            let made =
+                bootstrap.find_or_make(stock.calendar, &api::CALENDARS, &calendar.name, data, &mut report);
+            Some(made.await?)
+        }
+        None => None,
+    };
     let mut custom_fields = BTreeMap::new();
     for (name, field) in &settings.custom_fields {
         let found = bootstrap.custom_field(name, field, stock.custom_fields.get(name), &mut report).await?;
@@ -83,7 +96,10 @@ pub async fn bootstrap(
         found = report.found.len(),
         "Clio is ready."
     );
-    Ok((Found { group_id, practice_area_id, client_id, custom_fields, read_at: clock.now() }, report))
+    Ok((
+        Found { group_id, practice_area_id, client_id, calendar_id, custom_fields, read_at: clock.now() },
+        report,
+    ))
 }
 
 struct Bootstrap<'a> {
@@ -96,36 +112,53 @@ impl Bootstrap<'_> {
     async fn take_stock(&self) -> Result<Stock, BootstrapError> {
         let matters = &self.settings.matters;
         let mut disorder = Vec::new();
-        let named = [(api::FIELDS, api::NAMED_FIELDS)];
-        let groups = self.named(path::GROUPS, &named).await?;
-        let areas = self.named(path::PRACTICE_AREAS, &named).await?;
+        let groups = self.named(&api::GROUPS, &[]).await?;
+        let areas = self.named(&api::PRACTICE_AREAS, &[]).await?;
         let contacts = self.contacts().await?;
         let stock = Stock {
             group: only("groups", &matters.group, &groups, &mut disorder),
             practice_area: only("practice areas", &matters.practice_area, &areas, &mut disorder),
             client: only("contacts", &matters.client.name, &contacts, &mut disorder),
+            calendar: match &self.settings.calendar {
+                Some(calendar) => self.calendar(&calendar.name, &mut disorder).await?,
+                None => None,
+            },
             custom_fields: self.custom_fields(&mut disorder).await?,
         };
         if disorder.is_empty() { Ok(stock) } else { Err(BootstrapError::Disorder(disorder)) }
     }
 
-    async fn named(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<Named>, CallError> {
-        let all = self.client.all(&self.errand, path, query).await?;
+    async fn named(&self, of: &Resource, filters: &[(&str, &str)]) -> Result<Vec<Named>, CallError> {
+        let all = self.client.all(&self.errand, of, filters).await?;
         Ok(all.into_iter().filter_map(|json| serde_json::from_value(json).ok()).collect())
+    }
+
+    /// Our calendar, which we must be able to write to.
+    async fn calendar(&self, name: &str, disorder: &mut Vec<String>) -> Result<Option<u64>, CallError> {
+        let calendars = self.named(&api::CALENDARS, &[]).await?;
+        let found = only("calendars", name, &calendars, disorder);
+        let ours = calendars.iter().find(|calendar| Some(calendar.id) == found);
+        let permission = ours.and_then(|calendar| calendar.permission.as_deref());
+        if let (Some(id), Some(permission)) = (found, permission)
+            && !api::WRITING_PERMISSIONS.contains(&permission)
+        {
+            disorder.push(format!(
+                "the calendar \"{name}\" ({id}) is shared with us as {permission}; share it as editor in Clio"
+            ));
+        }
+        Ok(found)
     }
 
     /// Contacts of the client's type and name. The search spares the reading of an office's whole address book; where it
     /// finds nothing, all are read, because an index may lag behind.
     async fn contacts(&self) -> Result<Vec<Named>, CallError> {
         let client = &self.settings.matters.client;
-        let kind = [(filter::CONTACT_TYPE, client.kind.as_str()), (api::FIELDS, api::CONTACT_FIELDS)];
-        let searched = self
-            .named(path::CONTACTS, &[kind.as_slice(), &[(filter::SEARCH, &client.name)]].concat())
-            .await?;
+        let kind = (filter::CONTACT_TYPE, client.kind.as_str());
+        let searched = self.named(&api::CONTACTS, &[kind, (filter::SEARCH, &client.name)]).await?;
         if searched.iter().any(|contact| contact.name == client.name) {
             return Ok(searched);
         }
-        self.named(path::CONTACTS, &kind).await
+        self.named(&api::CONTACTS, &[kind]).await
     }
 
     async fn custom_fields(
@@ -157,38 +190,34 @@ impl Bootstrap<'_> {
 
     async fn group(&self, found: Option<u64>, report: &mut Report) -> Result<u64, BootstrapError> {
         let name = &self.settings.matters.group;
-        let data = json!({ "name": name });
-        self.find_or_make(found, &format!("group \"{name}\""), path::GROUPS, api::NAMED_FIELDS, data, report)
-            .await
+        self.find_or_make(found, &api::GROUPS, name, json!({ "name": name }), report).await
     }
 
     async fn practice_area(&self, found: Option<u64>, report: &mut Report) -> Result<u64, BootstrapError> {
         let name = &self.settings.matters.practice_area;
-        let (what, data) = (format!("practice area \"{name}\""), json!({ "name": name }));
-        self.find_or_make(found, &what, path::PRACTICE_AREAS, api::NAMED_FIELDS, data, report).await
+        self.find_or_make(found, &api::PRACTICE_AREAS, name, json!({ "name": name }), report).await
     }
 
     async fn contact(&self, found: Option<u64>, report: &mut Report) -> Result<u64, BootstrapError> {
         let client = &self.settings.matters.client;
-        let what = format!("client \"{}\"", client.name);
         let data = json!({ "name": client.name, "type": client.kind.as_str() });
-        self.find_or_make(found, &what, path::CONTACTS, api::CONTACT_FIELDS, data, report).await
+        self.find_or_make(found, &api::CONTACTS, &client.name, data, report).await
     }
 
     async fn find_or_make(
         &self,
         found: Option<u64>,
-        what: &str,
-        path: &str,
-        fields: &str,
+        of: &Resource,
+        name: &str,
         data: Json,
         report: &mut Report,
     ) -> Result<u64, BootstrapError> {
+        let what = format!("{} \"{name}\"", of.singular);
         if let Some(id) = found {
             report.found.push(format!("{what} ({id})"));
             return Ok(id);
         }
-        let made: Named = self.write(Method::POST, path, fields, data).await?;
+        let made: Named = self.write(Method::POST, of, &of.list(), data).await?;
         report.made.push(format!("{what} ({})", made.id));
         Ok(made.id)
     }
@@ -202,7 +231,7 @@ impl Bootstrap<'_> {
     ) -> Result<FoundField, BootstrapError> {
         let options =
             |missing: &[&String]| missing.iter().map(|label| json!({ "option": label })).collect::<Json>();
-        let field = if let Some(field) = found {
+        let definition = if let Some(field) = found {
             report.found.push(format!("custom field \"{name}\" ({})", field.id));
             let there = field.options();
             let missing: Vec<_> =
@@ -211,11 +240,10 @@ impl Bootstrap<'_> {
                 return Ok(field.found(settings));
             }
             let data = json!({ "picklist_options": options(&missing) });
-            let changed: Definition = self
-                .write(Method::PATCH, &path::custom_field(field.id), api::CUSTOM_FIELD_FIELDS, data)
-                .await?;
+            let path = api::CUSTOM_FIELDS.record(field.id);
+            let changed: Definition = self.write(Method::PATCH, &api::CUSTOM_FIELDS, &path, data).await?;
             report.made.extend(missing.iter().map(|label| format!("option \"{label}\" of \"{name}\"")));
-            changed.found(settings)
+            changed
         } else {
             let mut data = json!({
                 "name": name, "parent_type": api::PARENT_TYPE_SHOWN, "field_type": settings.kind.as_str(),
@@ -225,11 +253,20 @@ impl Bootstrap<'_> {
                 data.insert("picklist_options".to_owned(), options(&all));
             }
             let made: Definition =
-                self.write(Method::POST, path::CUSTOM_FIELDS, api::CUSTOM_FIELD_FIELDS, data).await?;
+                self.write(Method::POST, &api::CUSTOM_FIELDS, &api::CUSTOM_FIELDS.list(), data).await?;
             report.made.push(format!("custom field \"{name}\" ({})", made.id));
-            made.found(settings)
+            made
         };
-        match settings.options.iter().find(|label| !field.options.contains_key(*label)) {
+        let field = definition.found(settings);
+        let lacking = |field: &FoundField| {
+            settings.options.iter().find(|label| !field.options.contains_key(*label)).cloned()
+        };
+        if lacking(&field).is_none() {
+            return Ok(field);
+        }
+        // The answer to a write need not show the options just made.
+        let field = self.read_back(definition.id).await?.found(settings);
+        match lacking(&field) {
             None => Ok(field),
             Some(label) => Err(BootstrapError::NotMade(format!(
                 "Clio took the option \"{label}\" of \"{name}\" and does not show it; add it in Clio by hand, then run \
@@ -238,14 +275,21 @@ impl Bootstrap<'_> {
         }
     }
 
+    async fn read_back(&self, id: u64) -> Result<Definition, CallError> {
+        let of = &api::CUSTOM_FIELDS;
+        let url = self.client.url(&of.record(id), &[(api::FIELDS, of.fields)]);
+        let (RecordBody { data }, _) = self.client.get(&self.errand, &url).await?;
+        Ok(data)
+    }
+
     async fn write<T: serde::de::DeserializeOwned>(
         &self,
         method: Method,
+        of: &Resource,
         path: &str,
-        fields: &str,
         data: Json,
     ) -> Result<T, BootstrapError> {
-        let url = self.client.url(path, &[(api::FIELDS, fields)]);
+        let url = self.client.url(path, &[(api::FIELDS, of.fields)]);
         let write = Write { method, url, if_match: None, data: Some(data) };
         let answer = self.client.write(&self.errand, &write).await?;
         Ok(answer.json::<RecordBody<T>>(true)?.data)

@@ -197,6 +197,6 @@ impl Catalogue {
 }
 
 /// Nothing can be done with Clio yet, which is no fault of a record: whoever waits tries again.
-fn not_ready(why: &str) -> CallError {
+pub(crate) fn not_ready(why: &str) -> CallError {
     CallError { class: ErrorClass::Unauthorised, call: "clio".to_owned(), message: why.to_owned() }
 }

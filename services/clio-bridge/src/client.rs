@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::api::{self, header};
 use crate::errand::Errand;
+use crate::pages::read_body;
 use crate::refusal::{self, Kind};
 use crate::token::{Token, TokenError, TokenSource};
 
@@ -87,6 +88,15 @@ impl ClioClient {
         }
     }
 
+    /// Fails if there is no sign-in: before something is done in vain.
+    pub(crate) async fn must_be_signed_in(&self) -> Result<(), CallError> {
+        self.inner.tokens.token().await.map(drop).map_err(|error| CallError {
+            class: ErrorClass::Unauthorised,
+            call: "clio".to_owned(),
+            message: error.to_string(),
+        })
+    }
+
     /// The clock by which it waits.
     pub(crate) fn clock(&self) -> &Clock {
         &self.inner.clock
@@ -124,13 +134,17 @@ impl ClioClient {
     ) -> Result<(T, Answer), CallError> {
         let write = Write { method: Method::GET, url: url.clone(), if_match: None, data: None };
         let answer = self.send(errand, &write, Kind::Read).await?;
-        let read = answer.json(false)?;
+        let read = read_body(&answer, false)?;
         Ok((read, answer))
     }
 
     /// Writes. A lost answer or a fault at Clio leaves the effect unknown.
     pub(crate) async fn write(&self, errand: &Errand, write: &Write<'_>) -> Result<Answer, CallError> {
-        self.send(errand, write, Kind::Write).await
+        let done = self.send(errand, write, Kind::Write).await;
+        if done.as_ref().map_or_else(|error| error.class == ErrorClass::Unknown, |_| true) {
+            errand.note_written();
+        }
+        done
     }
 
     async fn send(&self, errand: &Errand, write: &Write<'_>, kind: Kind) -> Result<Answer, CallError> {
@@ -251,7 +265,6 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::api::path;
     use crate::token::FixedToken;
 
     fn client(host: &str) -> Result<ClioClient, OpenError> {
@@ -265,7 +278,7 @@ mod tests {
             ("https://eu.app.clio.com", "https://eu.app.clio.com/api/v4/matters.json?order=id%28asc%29"),
             ("http://h:1/clio/", "http://h:1/clio/api/v4/matters.json?order=id%28asc%29"),
         ] {
-            assert_eq!(client(host).unwrap().url(path::MATTERS, &[api::ORDER]).as_str(), url);
+            assert_eq!(client(host).unwrap().url(&api::MATTERS.list(), &[api::ORDER]).as_str(), url);
         }
         assert!(matches!(client("mailto:clio"), Err(OpenError::Address)));
     }
@@ -276,7 +289,7 @@ mod tests {
         for good in
             ["https://app.clio.com/api/v4/matters?page_token=x", "https://app.clio.com/api/v4/matters.json"]
         {
-            assert!(client.next_page(path::MATTERS, good).is_ok(), "{good}");
+            assert!(client.next_page(&api::MATTERS.list(), good).is_ok(), "{good}");
         }
         for bad in [
             "https://evil.example/api/v4/matters?page_token=x",
@@ -284,14 +297,14 @@ mod tests {
             "https://app.clio.com/api/v4/notes",
             "matters?page_token=x",
         ] {
-            assert!(client.next_page(path::MATTERS, bad).is_err(), "{bad}");
+            assert!(client.next_page(&api::MATTERS.list(), bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_call_is_named_without_its_query() {
         let client = client("https://app.clio.com").unwrap();
-        let url = client.url(&path::matter(17), &[("fields", "id")]);
+        let url = client.url(&api::MATTERS.record(17), &[("fields", "id")]);
         assert_eq!(client.name(&Method::PATCH, &url), "PATCH matters/17");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use databridge_http::CallError;
 use serde::Deserialize;
 
-use crate::api::{self, path};
+use crate::api;
 use crate::client::ClioClient;
 use crate::errand::Errand;
 use crate::found::FoundField;
@@ -54,8 +54,7 @@ impl Definition {
 
 /// All custom fields of matters. A definition that cannot be read is left out: it is none of ours.
 pub(crate) async fn read(client: &ClioClient, errand: &Errand) -> Result<Vec<Definition>, CallError> {
-    let query = [api::PARENT_TYPE, (api::FIELDS, api::CUSTOM_FIELD_FIELDS)];
-    let all = client.all(errand, path::CUSTOM_FIELDS, &query).await?;
+    let all = client.all(errand, &api::CUSTOM_FIELDS, &[]).await?;
     let readable = all.into_iter().filter_map(|json| serde_json::from_value::<Definition>(json).ok());
     Ok(readable.filter(Definition::is_live).collect())
 }

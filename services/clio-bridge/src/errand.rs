@@ -1,7 +1,7 @@
 //! What a call is made for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use databridge_bridge::StillMine;
@@ -11,12 +11,13 @@ use databridge_bridge::StillMine;
 #[derive(Clone, Debug, Default)]
 pub struct Errand {
     calls: Arc<AtomicU32>,
+    has_written: Arc<AtomicBool>,
     patience: Option<Duration>,
     still_mine: Option<StillMine>,
 }
 
 /// A push that would wait longer for the limit goes back to the queue, where its worker's time does not run out.
-const PATIENCE_OF_A_PUSH: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE_OF_A_PUSH: Duration = Duration::from_secs(2);
 
 impl Errand {
     /// A read that waits for the limit as long as it takes.
@@ -24,9 +25,9 @@ impl Errand {
         Self::default()
     }
 
-    /// A push.
-    pub fn push(still_mine: StillMine) -> Self {
-        Self { patience: Some(PATIENCE_OF_A_PUSH), still_mine: Some(still_mine), ..Self::default() }
+    /// A push, whose calls may wait so long for the limit.
+    pub(crate) fn push(still_mine: StillMine, patience: Duration) -> Self {
+        Self { patience: Some(patience), still_mine: Some(still_mine), ..Self::default() }
     }
 
     /// The calls made so far.
@@ -36,6 +37,16 @@ impl Errand {
 
     pub(crate) fn count(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a write was done, or may have been.
+    pub(crate) fn note_written(&self) {
+        self.has_written.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a write was done, or may have been: then the errand cannot be taken for not begun.
+    pub(crate) fn has_written(&self) -> bool {
+        self.has_written.load(Ordering::Relaxed)
     }
 
     /// How long a call of it may wait for the limit; `None` for as long as it takes.

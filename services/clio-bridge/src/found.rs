@@ -16,6 +16,9 @@ pub struct Found {
     pub practice_area_id: u64,
     /// The contact that is the client of a new matter.
     pub client_id: u64,
+    /// Our calendar, where the system file has one and bootstrap was run since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar_id: Option<u64>,
     /// Our custom fields by name. One that Clio no longer has is absent.
     pub custom_fields: BTreeMap<String, FoundField>,
     /// When the custom fields were last read.

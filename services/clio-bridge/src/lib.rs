@@ -1,4 +1,5 @@
-//! clio-bridge: Clio Manage API v4. Pulls and pushes matters of one group and one practice area.
+//! clio-bridge: Clio Manage API v4. Pulls and pushes the matters of one group and one practice area,
+//! and what hangs on them.
 //!
 //! Facts about Clio stand in `api` and beside the types that they shape. Ids of custom fields and options stay inside
 //! this crate: outside, fields go by name and options by label.
@@ -6,16 +7,26 @@
 mod api;
 mod bootstrap;
 mod bootstrap_desk;
+mod calendar_entries;
 mod catalogue;
-mod change;
 mod client;
+mod clio;
+mod content_source;
+mod declared;
 mod definitions;
+mod documents;
 mod errand;
+mod file;
 mod found;
-mod listing;
-mod matter;
+mod kind;
+mod lister;
+mod mark;
+mod matters;
+mod notes;
 mod pages;
+mod property_change;
 mod push;
+mod record;
 mod refusal;
 mod run;
 #[cfg(test)]
@@ -28,13 +39,15 @@ pub use bootstrap::{BootstrapError, Report, bootstrap};
 pub use bootstrap_desk::{BOOTSTRAP_SUBJECT, BootstrapReply};
 pub use catalogue::Catalogue;
 pub use client::{ClioClient, OpenError};
+pub use content_source::{ContentSource, FetchedContent, ObjectStoreContents};
 pub use errand::Errand;
+pub use file::ClioFile;
 pub use found::{Found, FoundField};
-pub use listing::Place;
+pub use lister::Place;
 pub use run::{RunError, run};
 pub use settings::{
-    BridgeSettings, ClientSettings, ContactType, CustomFieldSettings, CustomFieldType, MatterSettings,
-    Matters, Settings, SettingsError,
+    BridgeSettings, CalendarSettings, ClientSettings, ContactType, CustomFieldSettings, CustomFieldType,
+    DocumentSettings, MatterSettings, Settings, SettingsError,
 };
 pub use system::ClioSystem;
 pub use token::{AuthServiceTokens, FixedToken, PURPOSE, SUBJECT, Token, TokenError, TokenSource};

@@ -4,10 +4,11 @@ use databridge_http::{Answer, CallError, ErrorClass, RetryPolicy, with_retries};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use url::Url;
 
-use crate::api;
+use crate::api::{self, Resource};
 use crate::client::ClioClient;
 use crate::errand::Errand;
 
@@ -37,6 +38,20 @@ struct Paging {
     next: Option<String>,
 }
 
+/// The body of an answer. Where it cannot be read, its beginning is told only if it is no JSON: else that could show what
+/// is not ours.
+pub(crate) fn read_body<T: DeserializeOwned>(answer: &Answer, writes: bool) -> Result<T, CallError> {
+    answer.json(writes).map_err(|error| {
+        let begins = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        match begins {
+            Some(b'{' | b'[') => {
+                CallError { message: "the answer breaks off or is not as expected".to_owned(), ..error }
+            }
+            _ => error,
+        }
+    })
+}
+
 impl ListBody {
     /// The address of the next page.
     pub(crate) fn next(&self) -> Option<&str> {
@@ -60,19 +75,21 @@ impl ClioClient {
         with_retries(RetryPolicy::default(), attempt).boxed()
     }
 
-    /// All records of a list, in the order of their ids.
+    /// All records of a list.
     pub(crate) async fn all(
         &self,
         errand: &Errand,
-        path: &str,
-        query: &[(&str, &str)],
+        resource: &Resource,
+        filters: &[(&str, &str)],
     ) -> Result<Vec<Json>, CallError> {
-        let most = api::PAGE.to_string();
-        let mut url = self.url(path, &[query, &[api::ORDER, (api::LIMIT, &most)]].concat());
+        let (path, most) = (resource.list(), api::PAGE.to_string());
+        let order: &[_] = if resource.is_ordered { &[api::ORDER] } else { &[] };
+        let shape = [(api::LIMIT, most.as_str()), (api::FIELDS, resource.fields)];
+        let mut url = self.url(&path, &[resource.filters, filters, order, &shape].concat());
         let mut records = Vec::new();
         loop {
             let (body, answer) = self.page(errand, &url).await?;
-            let next = body.next().map(|next| self.next_page(path, next)).transpose()?;
+            let next = body.next().map(|next| self.next_page(&path, next)).transpose()?;
             let is_empty = body.data.is_empty();
             records.extend(body.data);
             match next {

@@ -28,17 +28,29 @@ struct Body {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Error {
-    Nested { message: String },
+    Nested {
+        #[serde(default, rename = "type")]
+        kind: String,
+        message: String,
+    },
     Flat(String),
 }
 
 /// What Clio says in an error body, or how the body begins.
 fn said(answer: &Answer) -> String {
     match serde_json::from_slice::<Body>(&answer.body) {
-        Ok(Body { error: Error::Nested { message }, .. }) => message,
+        Ok(Body { error: Error::Nested { message, .. }, .. }) => message,
         Ok(Body { error: Error::Flat(word), error_description }) => error_description.unwrap_or(word),
         Err(_) if answer.body.is_empty() => "no reason given".to_owned(),
         Err(_) => format!("its answer begins `{}`", answer.beginning()),
+    }
+}
+
+/// Whether the bytes of a document are said not to be in the storage (yet).
+fn lacks_bytes(answer: &Answer) -> bool {
+    match serde_json::from_slice::<Body>(&answer.body) {
+        Ok(Body { error: Error::Nested { kind, .. }, .. }) => api::UPLOAD_ERRORS.contains(&kind.as_str()),
+        _ => false,
     }
 }
 
@@ -52,6 +64,9 @@ pub(crate) fn of(answer: &Answer, kind: Kind) -> CallError {
     let (status, said) = (answer.status.as_u16(), said(answer));
     let told = |what: &str| format!("{what} (HTTP {status}): {said}");
     let (class, message) = match status {
+        400..=499 if lacks_bytes(answer) => {
+            (ErrorClass::Unknown, told("Clio does not find the bytes of the document"))
+        }
         401 => (
             ErrorClass::Unauthorised,
             format!("Clio does not accept our sign-in ({said}); run `databridge connect` and sign in again"),
@@ -65,9 +80,20 @@ pub(crate) fn of(answer: &Answer, kind: Kind) -> CallError {
             ),
         ),
         404 if names_a_record(&answer.call) => (ErrorClass::Gone, told("Clio has no such record")),
+        404 if answer.call.starts_with("POST ") => (
+            ErrorClass::Invalid,
+            format!(
+                "{}; what it is to belong to may be gone: look in Clio, or run `databridge bootstrap`",
+                told("Clio does not find it")
+            ),
+        ),
         404 => (
             ErrorClass::Invalid,
             format!("{}; check CLIO_URL and run `databridge bootstrap`", told("Clio does not find it")),
+        ),
+        409 if answer.call.starts_with("DELETE ") => (
+            ErrorClass::Invalid,
+            format!("{}; unlock it in Clio, or delete it there", told("Clio does not let it be deleted")),
         ),
         409 | 412 => (ErrorClass::Conflict, told("the record has changed in Clio")),
         429 => (ErrorClass::Limited(Some(retry_after(answer))), told("Clio's limit of calls is used up")),
@@ -117,6 +143,7 @@ mod tests {
         for (call, status, kind, class) in [
             ("PATCH matters/7", 404, Kind::Write, ErrorClass::Gone),
             ("POST matters", 404, Kind::Write, ErrorClass::Invalid),
+            ("DELETE documents/7", 409, Kind::Write, ErrorClass::Invalid),
             ("PATCH matters/7", 412, Kind::Write, ErrorClass::Conflict),
             ("PATCH matters/7", 504, Kind::Write, ErrorClass::Unknown),
             ("GET matters", 503, Kind::Read, ErrorClass::Transient),

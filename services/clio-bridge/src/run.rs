@@ -11,7 +11,9 @@ use futures::TryFutureExt;
 use crate::bootstrap_desk::BootstrapDesk;
 use crate::catalogue::Catalogue;
 use crate::client::{ClioClient, OpenError};
-use crate::settings::{Matters, Settings, SettingsError};
+use crate::content_source::ObjectStoreContents;
+use crate::file::ClioFile;
+use crate::settings::{Settings, SettingsError};
 use crate::system::ClioSystem;
 use crate::token::{AuthServiceTokens, PURPOSE};
 
@@ -45,20 +47,21 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let matters = Matters::read(&settings.config)?;
+    let file = ClioFile::read(&settings.config)?;
     ensure_topology(&broker).await?;
     let tokens = AuthServiceTokens::new(broker.clone(), settings.key.derive(PURPOSE), clock.clone());
     let client = ClioClient::new(&settings.clio_url, Arc::new(tokens), clock.clone())?;
-    let catalogue = Catalogue::open(&broker, client.clone(), &matters.settings, clock.clone()).await?;
+    let catalogue = Catalogue::open(&broker, client.clone(), &file.settings, clock.clone()).await?;
     let catalogue = Arc::new(catalogue);
     let desk = BootstrapDesk {
         broker: broker.clone(),
         client: client.clone(),
         catalogue: Arc::clone(&catalogue),
-        settings: matters.settings.clone(),
+        settings: file.settings.clone(),
         clock,
     };
-    let system = ClioSystem::new(matters, client, catalogue);
+    let contents = Arc::new(ObjectStoreContents(broker.clone()));
+    let system = ClioSystem::new(file, client, catalogue, contents)?;
     tracing::info!("The bridge to Clio is at work.");
 
     // An error of one part ends both; a stop lets each finish what it is at.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use databridge_bridge::{
     Effect, OutsideSystem, Page, PushTask, Span, Start, effect_of_error, unknown_collection,
 };
@@ -10,33 +11,49 @@ use databridge_model::{CollectionName, SystemName};
 use futures::future::join_all;
 
 use crate::catalogue::Catalogue;
-use crate::client::ClioClient;
-use crate::listing::Place;
-use crate::settings::Matters;
+use crate::client::{ClioClient, OpenError};
+use crate::clio::Clio;
+use crate::content_source::ContentSource;
+use crate::documents::Storage;
+use crate::file::ClioFile;
+use crate::kind::Kind;
+use crate::lister::Place;
 
 /// The most pushes begun at once: enough to hide the way to Clio and back, too few to look like an attack.
 const AT_ONCE: u32 = 8;
 
-/// One Clio account, and of it the matters of one group and practice area.
+/// One Clio account, and of it the collections that the system file declares.
 #[derive(Debug)]
 pub struct ClioSystem {
-    pub(crate) matters: Matters,
-    pub(crate) client: ClioClient,
-    pub(crate) catalogue: Arc<Catalogue>,
+    name: SystemName,
+    clio: Clio,
+    /// Parents come before their children.
+    kinds: Vec<Box<dyn Kind>>,
 }
 
 impl ClioSystem {
     /// Puts the parts together.
-    pub fn new(matters: Matters, client: ClioClient, catalogue: Arc<Catalogue>) -> Self {
-        Self { matters, client, catalogue }
+    pub fn new(
+        file: ClioFile,
+        client: ClioClient,
+        catalogue: Arc<Catalogue>,
+        contents: Arc<dyn ContentSource>,
+    ) -> Result<Self, OpenError> {
+        let storage = Storage::new()?;
+        let overlap = TimeDelta::seconds(file.settings.overlap_seconds.into());
+        let clio = Clio { client, catalogue, overlap };
+        let mut kinds: Vec<Box<dyn Kind>> = vec![Box::new(file.matters)];
+        kinds.extend(file.notes.map(|notes| Box::new(notes) as Box<dyn Kind>));
+        kinds.extend(
+            file.documents.map(|documents| Box::new(documents.served(contents, storage)) as Box<dyn Kind>),
+        );
+        kinds.extend(file.calendar_entries.map(|entries| Box::new(entries) as Box<dyn Kind>));
+        Ok(Self { name: file.system, clio, kinds })
     }
 
-    fn knows(&self, collection: &CollectionName) -> Result<(), CallError> {
-        if *collection == self.matters.collection_name {
-            Ok(())
-        } else {
-            Err(unknown_collection(self, collection))
-        }
+    fn kind(&self, collection: &CollectionName) -> Result<&dyn Kind, CallError> {
+        let kind = self.kinds.iter().find(|kind| kind.declared().name == *collection);
+        kind.map(AsRef::as_ref).ok_or_else(|| unknown_collection(self, collection))
     }
 }
 
@@ -44,11 +61,11 @@ impl OutsideSystem for ClioSystem {
     type Place = Place;
 
     fn name(&self) -> &SystemName {
-        &self.matters.system
+        &self.name
     }
 
     fn collections(&self) -> Vec<CollectionName> {
-        vec![self.matters.collection_name.clone()]
+        self.kinds.iter().map(|kind| kind.declared().name.clone()).collect()
     }
 
     async fn start(
@@ -57,8 +74,7 @@ impl OutsideSystem for ClioSystem {
         span: &Span,
         rested: Option<&Place>,
     ) -> Result<Start<Place>, CallError> {
-        self.knows(collection)?;
-        Ok(Self::begin(span, rested))
+        Ok(Clio::begin(self.kind(collection)?, span, rested))
     }
 
     async fn page(
@@ -67,18 +83,20 @@ impl OutsideSystem for ClioSystem {
         place: &Place,
         most: usize,
     ) -> Result<Page<Place>, CallError> {
-        self.knows(collection)?;
-        self.list(place, most).await
+        self.clio.list(self.kind(collection)?, place, most).await
     }
 
     async fn by_ids(&self, collection: &CollectionName, ids: &[String]) -> Result<Page<()>, CallError> {
-        self.knows(collection)?;
-        self.look_up_ids(ids).await
+        self.clio.look_up_ids(self.kind(collection)?, ids).await
     }
 
     async fn capacity(&self) -> usize {
-        let free = self.client.free().await.min(AT_ONCE);
+        let free = self.clio.client.free().await.min(AT_ONCE);
         usize::try_from(free).unwrap_or(1)
+    }
+
+    fn takes_long(&self, collection: &CollectionName) -> bool {
+        self.kind(collection).is_ok_and(Kind::takes_long)
     }
 
     fn in_batches(&self, _collection: &CollectionName) -> bool {
@@ -86,9 +104,9 @@ impl OutsideSystem for ClioSystem {
     }
 
     async fn apply(&self, collection: &CollectionName, tasks: Vec<PushTask>) -> Vec<Effect> {
-        if let Err(error) = self.knows(collection) {
-            return vec![effect_of_error(&error, 0); tasks.len()];
+        match self.kind(collection) {
+            Ok(kind) => join_all(tasks.iter().map(|task| self.clio.push(kind, task))).await,
+            Err(error) => vec![effect_of_error(&error, 0); tasks.len()],
         }
-        join_all(tasks.iter().map(|task| self.push(task))).await
     }
 }

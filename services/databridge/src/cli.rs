@@ -34,6 +34,10 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Carries over what changed
     Sync(SyncArgs),
+    /// Says what a migrate or a sync would do, with the calls and the time that it takes, and does nothing
+    Plan(PlanArgs),
+    /// Takes over what the scripts that came before left in their data folder
+    Import(ImportArgs),
     /// Looks after the routes
     #[command(subcommand)]
     Routes(RoutesCommand),
@@ -60,6 +64,9 @@ pub struct SyncArgs {
     /// Say what would be written, and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Believe that records are gone, however many the complete listing lacks
+    #[arg(long, requires = "full")]
+    pub accept_missing: bool,
 }
 
 /// A moment, or the one at which a day begins in UTC.
@@ -78,6 +85,30 @@ pub struct MigrateArgs {
     #[arg(default_value = "gis")]
     pub system: String,
     /// Say what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `databridge plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The system whose records would be carried over
+    #[arg(default_value = "gis")]
+    pub system: String,
+    /// Plan a sync of what changed, not a migrate
+    #[arg(long)]
+    pub sync: bool,
+    /// Write the plan as JSON, too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// `databridge import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The folder that the scripts had as BASE_DATA_DIR. Nothing in it is changed
+    pub folder: PathBuf,
+    /// Say what is in it, and ask for nothing
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use databridge_broker::async_nats::{Request, RequestErrorKind};
-use databridge_broker::{Broker, ensure_topology};
+use databridge_broker::{Broker, Envelope, ensure_topology};
 use databridge_config::{ConfigFolder, env};
-use databridge_model::{Key, Mode, SyncRequest, SystemName};
+use databridge_model::{Key, Mode, RunId, SyncRequest, SystemName};
 use databridge_runtime::Clock;
 use databridge_seal::MasterKey;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cli::{ConnectArgs, KeyArgs, MigrateArgs, SyncArgs};
+use crate::cli::{ConnectArgs, ImportArgs, KeyArgs, MigrateArgs, PlanArgs, SyncArgs};
 use crate::follow::{self, Story};
+use crate::import::DataFolder;
+use crate::plan::Plan;
 use crate::report;
 
 /// The config folder that the environment names.
@@ -40,6 +42,7 @@ pub async fn sync(args: &SyncArgs) -> anyhow::Result<bool> {
         since: args.since,
         max_records: args.max,
         dry_run: args.dry_run,
+        accept_missing: args.accept_missing,
         reason: Some("asked for by hand".to_owned()),
         ..SyncRequest::default()
     };
@@ -72,6 +75,74 @@ pub async fn migrate(args: &MigrateArgs) -> anyhow::Result<bool> {
     };
     let story = follow::request(&broker, &system, &request, &follow::bar("migrate")).await?;
     Ok(tell(&broker, "migrate", &story).await)
+}
+
+/// `databridge plan`
+pub async fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
+    let config = config()?;
+    let system = system(&config, &args.system).with_context(|| {
+        format!(
+            "there is no system `{}` in {}; the systems are: {}",
+            args.system,
+            config.path.display(),
+            known(&config)
+        )
+    })?;
+    let broker = broker().await?;
+    let request = SyncRequest {
+        mode: if args.sync { Mode::Incremental } else { Mode::Migrate },
+        dry_run: true,
+        reason: Some("a plan was asked for by hand".to_owned()),
+        ..SyncRequest::default()
+    };
+    let story = follow::request(&broker, &system, &request, &follow::bar("plan")).await?;
+    let plan = Plan::of(&story, &config);
+    print!("{}", plan.text(&story));
+    for error in &story.summary.errors {
+        println!("  broke off: {error}");
+    }
+    if let Some(file) = &args.json {
+        let text = serde_json::to_string_pretty(&plan)?;
+        std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    Ok(story.summary.errors.is_empty())
+}
+
+/// `databridge import`
+pub async fn import(args: &ImportArgs) -> anyhow::Result<bool> {
+    let found = DataFolder::read(&args.folder)?;
+    for (system, at) in &found.last_pulls {
+        println!("last pulled from {system}: {at}");
+    }
+    println!(
+        "known in Clio: {} things, which `databridge bootstrap` finds by their names",
+        found.known.len()
+    );
+    println!(
+        "waiting: {} litigations, attachments of {}, {} matters",
+        found.litigations.len(),
+        found.of_attachments.len(),
+        found.matters.len()
+    );
+    for line in &found.unread {
+        println!("  cannot be read: {line}");
+    }
+    let mut well = found.unread.is_empty();
+    if args.dry_run || found.is_empty() {
+        return Ok(well);
+    }
+    let broker = broker().await?;
+    for (subject, ids) in found.requests() {
+        let request = SyncRequest {
+            ids,
+            reason: Some(format!("waited in {}", args.folder.display())),
+            ..SyncRequest::default()
+        };
+        let run = RunId(broker.publish(subject.to_owned(), &request, &Envelope::default()).await?);
+        let story = follow::follow(&broker, run, &follow::bar("import")).await?;
+        well &= tell(&broker, "import", &story).await;
+    }
+    Ok(well)
 }
 
 /// Prints a run's story, and how the runs stand that have its records under way; whether all went well.

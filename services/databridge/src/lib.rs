@@ -4,7 +4,9 @@ pub mod cli;
 pub mod commands;
 pub mod demo;
 pub mod follow;
+pub mod import;
 pub mod office;
+pub mod plan;
 pub mod report;
 mod routes_check;
 mod serve;
@@ -52,6 +54,8 @@ pub async fn run(cli: Cli) -> Result<bool> {
         Command::Bootstrap => commands::bootstrap().await,
         Command::Migrate(args) => commands::migrate(&args).await,
         Command::Sync(args) => commands::sync(&args).await,
+        Command::Plan(args) => commands::plan(&args).await,
+        Command::Import(args) => commands::import(&args).await,
         Command::Routes(RoutesCommand::Check) => routes_check::run(),
         Command::Key(args) => commands::key(&args),
     }

@@ -6,31 +6,31 @@ use indicatif::HumanCount;
 use crate::follow::Story;
 
 /// How many of a kind are listed before the rest is only counted.
-const LISTED: usize = 20;
+pub(crate) const LISTED: usize = 20;
 
 /// Prints a run's story; whether all went well.
 pub fn print(title: &str, story: &Story) -> bool {
     let s = &story.summary;
     println!("{title}: {}", counts(s));
     list("would write", story.would_push.iter().map(would));
-    list(
-        "conflict",
-        story.conflicts.iter().map(|c| {
-            format!(
-                "{} {}: {} wins with `{}` over `{}`",
-                c.link,
-                c.field,
-                c.won,
-                c.winner.shortened(),
-                c.loser.shortened()
-            )
-        }),
-    );
+    list("conflict", story.conflicts.iter().map(conflict));
     list("waits for a person", story.parked.iter().map(parked));
     for error in &s.errors {
         println!("  broke off: {error}");
     }
     s.errors.is_empty() && s.failed == 0
+}
+
+/// A conflict in one line.
+pub(crate) fn conflict(c: &databridge_model::Conflict) -> String {
+    format!(
+        "{} {}: {} wins with `{}` over `{}`",
+        c.link,
+        c.field,
+        c.won,
+        c.winner.shortened(),
+        c.loser.shortened()
+    )
 }
 
 /// What a run did, in one line: what is nought is not told.
@@ -107,7 +107,7 @@ pub fn parked(parked: &Parked) -> String {
     format!("{}.{}{who}{field}: {}", parked.system, parked.collection, parked.reason)
 }
 
-fn would(push: &databridge_model::WouldPush) -> String {
+pub(crate) fn would(push: &databridge_model::WouldPush) -> String {
     let what = match push.op {
         Op::Create => "create",
         Op::Update => "update",

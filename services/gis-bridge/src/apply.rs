@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use databridge_bridge::{Effect, PushTask, Shown, effect_of_error};
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::{Failure, FailureClass, Key, Op, OutcomeResult};
@@ -12,7 +13,7 @@ use crate::change::{Again, Change, Judgement, key_of};
 use crate::collection::LayerCollection;
 use crate::decode::Row;
 use crate::edits::{self, Edit, Verdict};
-use crate::layer::Layer;
+use crate::layer::{Identity, Layer};
 use crate::refusal::Refusal;
 use crate::service::{FeatureService, Form, Tally};
 
@@ -95,6 +96,7 @@ async fn attempted(
         }
     };
     let writes = attempt.judged(collection, &layer, &found, batch);
+    let writes = attempt.of_one_request(writes);
     if writes.is_empty() {
         return attempt;
     }
@@ -169,6 +171,17 @@ impl Attempt {
         writes
     }
 
+    /// Rows that bring their GlobalID go in a request of their own (section 4: `useGlobalIds` holds for all of it), next.
+    fn of_one_request(&mut self, writes: Vec<Write>) -> Vec<Write> {
+        let (ours, others): (Vec<Write>, Vec<Write>) =
+            writes.into_iter().partition(|write| write.edit.brings_global_id());
+        if others.is_empty() {
+            return ours;
+        }
+        self.again.push(works(ours));
+        others
+    }
+
     /// The request was refused whole.
     fn refused(&mut self, mut works: Vec<Work>, refusal: &Refusal) {
         if refusal.divisible && works.len() > 1 {
@@ -192,19 +205,23 @@ impl Attempt {
         writes: Vec<Write>,
         verdicts: Vec<Verdict>,
     ) {
-        let (mut rolled_back, mut without) = (Vec::new(), Vec::new());
+        let (mut rolled_back, mut without, mut looked_up) = (Vec::new(), Vec::new(), Vec::new());
         let all = writes.len();
         for (Write { mut work, shown, .. }, verdict) in writes.into_iter().zip(verdicts) {
-            match work.change(collection, layer).outcome(verdict, shown) {
+            match work.change(collection, layer).outcome(layer, verdict, shown) {
                 Ok(effect) => self.settled.push((work.index, effect)),
                 Err(Again::Smaller) => rolled_back.push(work),
+                Err(Again::LookedUp) => {
+                    work.task.doubtful = true;
+                    looked_up.push(work);
+                }
                 Err(Again::Without(field, reason)) => {
                     work.parked.insert(field, reason);
                     without.push(work);
                 }
             }
         }
-        self.again.push(without);
+        self.again.extend([without, looked_up]);
         match rolled_back.len() {
             1 if all == 1 => self.settled.extend(rolled_back.iter().map(|work| (work.index, taken_back()))),
             rolled if rolled == all => self.halve(rolled_back),
@@ -223,6 +240,8 @@ impl Attempt {
 struct Found {
     by_id: BTreeMap<i64, Row>,
     by_key: BTreeMap<Key, Row>,
+    /// What earlier attempts have made, by the place of the push.
+    made_before: BTreeMap<usize, Row>,
 }
 
 impl Found {
@@ -236,7 +255,10 @@ impl Found {
         let mut found = Self::default();
         let key = |work: &Work| {
             let push = &work.task.push;
-            let must_look = push.op == Op::Create && (work.task.doubtful || push.absent_in.is_none());
+            // A GlobalID that was chosen for this row is there only if an earlier attempt came through, and a layer
+            // refuses to take it twice.
+            let first = layer.identity != Identity::Key || push.absent_in.is_some();
+            let must_look = push.op == Op::Create && (work.task.doubtful || !first);
             must_look.then(|| key_of(push, &layer)).flatten()
         };
         let keys: Vec<Key> = batch.iter().filter_map(key).collect();
@@ -244,6 +266,13 @@ impl Found {
             for row in collection.by_keys(&keys, tally).await? {
                 if let Some(key) = row.shown.key.clone() {
                     found.by_key.entry(key).or_insert(row);
+                }
+            }
+        }
+        if let Identity::Fields(names) = &layer.identity {
+            for work in batch.iter().filter(|work| work.task.push.op == Op::Create && work.task.doubtful) {
+                if let Some(row) = made_before(collection, &layer, names, work, tally).await? {
+                    found.made_before.insert(work.index, row);
                 }
             }
         }
@@ -258,10 +287,34 @@ impl Found {
 
     fn row_of(&self, work: &Work, layer: &Layer) -> Option<&Row> {
         match work.task.push.op {
+            Op::Create if matches!(layer.identity, Identity::Fields(_)) => self.made_before.get(&work.index),
             Op::Create => self.by_key.get(&key_of(&work.task.push, layer)?),
             Op::Update | Op::Delete => self.by_id.get(&object_id(work)?),
         }
     }
+}
+
+/// Clocks differ, ours from the server's, by no more than this.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
+
+/// The row that an earlier attempt has made, where the layer takes no GlobalID of ours: one with the same values in the
+/// fields that tell rows apart, and not older than the attempt.
+async fn made_before(
+    collection: &LayerCollection,
+    layer: &Layer,
+    names: &[String],
+    work: &Work,
+    tally: &Tally,
+) -> Result<Option<Row>, CallError> {
+    let change = work.change(collection, layer);
+    let Some(condition) = change.condition_for(names) else { return Ok(None) };
+    let begun = work.task.earlier.as_ref().map(|earlier| (earlier.begun - CLOCKS_DIFFER).timestamp_millis());
+    let since_then = |row: &Row| match (row.shown.revision, begun) {
+        (Some(edited), Some(begun)) => edited >= begun,
+        _ => true,
+    };
+    let rows = collection.rows_where(condition, tally).await?;
+    Ok(rows.into_iter().find(|row| since_then(row) && change.may_have_made(row, names)))
 }
 
 fn object_id(work: &Work) -> Option<i64> {

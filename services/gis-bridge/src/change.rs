@@ -9,10 +9,12 @@ use databridge_model::{
 };
 use serde_json::Value as Json;
 
-use crate::decode::{Row, handle, same_row};
+use crate::decode::{Row, global_id, handle, normal_global_id, same_row};
 use crate::edits::{Edit, GEOMETRY, Values, Verdict};
 use crate::encode::encoded;
-use crate::layer::{Column, Layer, Source};
+use crate::layer::{Column, Identity, Layer, Source};
+use crate::layer_page::EsriType;
+use crate::query::quoted;
 
 /// A push as the layer can take it.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Change<'a> {
     push: &'a PushRequest,
     doubtful: bool,
     sets: Vec<Set<'a>>,
+    /// The GlobalID of a row that is to be made, where it is the key.
+    global_id: Option<String>,
     /// Fields that the layer cannot take, each with the reason.
     parked: BTreeMap<String, String>,
 }
@@ -49,9 +53,14 @@ impl<'a> Change<'a> {
         doubtful: bool,
         parked: &BTreeMap<String, String>,
     ) -> Self {
-        let mut change = Self { push, doubtful, sets: Vec::new(), parked: parked.clone() };
+        let mut change = Self { push, doubtful, sets: Vec::new(), global_id: None, parked: parked.clone() };
         for (name, value) in &push.set {
             if parked.contains_key(name) {
+                continue;
+            }
+            if push.op == Op::Create && *name == layer.key && layer.identity != Identity::Key {
+                // Not a value of the row like others: it goes beside them, or the layer chooses another.
+                change.global_id = global_id(&value.to_plain());
                 continue;
             }
             match set(layer, declared, name, value) {
@@ -71,7 +80,7 @@ impl<'a> Change<'a> {
                 let same = |row: &&Row| addressed.is_none_or(|address| same_row(address, &row.shown.handle));
                 match row.filter(same) {
                     None => Judgement::Settled(self.settled(OutcomeResult::Gone, None, None)),
-                    Some(row) if self.push.op == Op::Delete => self.judged_delete(row),
+                    Some(row) if self.push.op == Op::Delete => self.judged_delete(layer, row),
                     Some(row) => self.judged_update(layer, row),
                 }
             }
@@ -82,26 +91,86 @@ impl<'a> Change<'a> {
         if let Some(row) = existing {
             return Judgement::Settled(self.settled(OutcomeResult::Exists, Some(row.shown.clone()), None));
         }
-        let Some(key) = key_of(self.push, layer).filter(|_| !self.parked.contains_key(&layer.key)) else {
-            let why = self.parked.get(&layer.key).map_or("no value is given", String::as_str);
-            return Judgement::Settled(self.refused(Failure {
-                class: FailureClass::Invalid,
-                message: format!("a new row needs its key field `{}`: {why}", layer.key),
-                field: Some(layer.key.clone()),
-            }));
-        };
         let given = || self.sets.iter().filter(|set| !set.value.is_null());
-        let shown = Shown {
-            key: Some(key),
+        let mut shown = Shown {
+            key: key_of(self.push, layer),
             fields: given().map(|set| (set.column.name.clone(), set.value.clone())).collect(),
             ..Shown::default()
         };
-        Judgement::Write(Edit::Add(values(given())), shown)
+        let edit = match (&layer.identity, &shown.key, &self.global_id) {
+            (Identity::Key, Some(_), _) if !self.parked.contains_key(&layer.key) => {
+                Edit::Add(values(given()))
+            }
+            (Identity::OurGlobalId, Some(_), Some(ours)) => {
+                shown.fields.insert(layer.key.clone(), Value::text(ours));
+                Edit::AddOurs(ours.clone(), values(given()))
+            }
+            (Identity::Fields(names), ..) if self.condition_for(names).is_some() => {
+                Edit::Add(values(given()))
+            }
+            (identity, ..) => {
+                return Judgement::Settled(self.refused(Failure {
+                    class: FailureClass::Invalid,
+                    message: self.without_identity(layer, identity),
+                    field: Some(layer.key.clone()),
+                }));
+            }
+        };
+        Judgement::Write(edit, shown)
     }
 
-    fn judged_delete(&self, row: &Row) -> Judgement {
-        let moved =
-            self.push.expect.iter().any(|(name, expected)| row.shown.fields.get(name) != Some(expected));
+    /// Why no row can be made: it could not be found again.
+    fn without_identity(&self, layer: &Layer, identity: &Identity) -> String {
+        let key = &layer.key;
+        match identity {
+            Identity::Key => {
+                let why = self.parked.get(key).map_or("no value is given", String::as_str);
+                format!("a new row needs its key field `{key}`: {why}")
+            }
+            Identity::OurGlobalId => format!("a new row needs a `{key}` of its own: a uuid"),
+            Identity::Fields(_) => format!(
+                "layer {} takes no `{key}` of ours, so a row that was made could not be found again; name fields that tell it from the others, at least one of them with a text or a whole number here, as `lookup` under [bridge.layers] of the system file",
+                layer.number
+            ),
+        }
+    }
+
+    /// Whether a row shows what a create wants in these fields; after a doubt, as the layer may have normalised it.
+    pub(crate) fn may_have_made(&self, row: &Row, names: &[String]) -> bool {
+        names.iter().all(|name| {
+            let shown = row.shown.fields.get(name).unwrap_or(&Value::Null);
+            match self.sets.iter().find(|set| set.column.name == *name) {
+                Some(set) => *shown == set.value || set.column.kind.may_normalise(&set.value, shown),
+                None => shown.is_null(),
+            }
+        })
+    }
+
+    /// The condition that a row with the wanted values in these fields meets. Dates are left to the comparing: how a
+    /// layer reads their literals differs. `None` where nothing is left.
+    pub(crate) fn condition_for(&self, names: &[String]) -> Option<String> {
+        let equal = |name: &String| {
+            let set = self.sets.iter().find(|set| set.column.name == *name)?;
+            let Source::Attribute(field) = &set.column.source else { return None };
+            match (&set.encoded, field.kind) {
+                (Json::String(text), EsriType::Text) => Some(format!("{} = {}", field.name, quoted(text))),
+                (Json::Number(number), EsriType::SmallInteger | EsriType::Integer | EsriType::BigInteger) => {
+                    Some(format!("{} = {number}", field.name))
+                }
+                _ => None,
+            }
+        };
+        let conditions: Vec<String> = names.iter().filter_map(equal).collect();
+        (!conditions.is_empty()).then(|| conditions.join(" AND "))
+    }
+
+    fn judged_delete(&self, layer: &Layer, row: &Row) -> Judgement {
+        let moved = self.push.expect.iter().any(|(name, expected)| {
+            let expected = layer
+                .column(name)
+                .map_or_else(|| expected.clone(), |column| canonical(&column.kind, expected));
+            row.shown.fields.get(name) != Some(&expected)
+        });
         if moved {
             return Judgement::Settled(self.settled(OutcomeResult::Stale, Some(row.shown.clone()), None));
         }
@@ -140,17 +209,29 @@ impl<'a> Change<'a> {
     }
 
     /// The effect of a verdict, or how the change is to be tried again. `shown` is what the row shows once it is done.
-    pub(crate) fn outcome(&self, verdict: Verdict, shown: Shown) -> Result<Effect, Again> {
+    pub(crate) fn outcome(&self, layer: &Layer, verdict: Verdict, shown: Shown) -> Result<Effect, Again> {
+        let global_id_key = (layer.identity != Identity::Key).then_some(layer.key.as_str());
         match verdict {
             Verdict::Done { object_id, global_id } => {
                 let mut shown = shown;
                 if self.push.op == Op::Create {
                     shown.id = object_id.to_string();
+                    if let (Some(key), Some(told)) = (global_id_key, global_id.as_deref()) {
+                        let told = normal_global_id(told);
+                        shown.key = Key::parse(&told);
+                        shown.fields.insert(key.to_owned(), Value::text(told));
+                    }
                     shown.handle = handle(object_id, global_id.as_deref(), shown.key.as_ref());
                 }
                 Ok(self.settled(OutcomeResult::Written, Some(shown), None))
             }
             Verdict::Gone => Ok(self.settled(OutcomeResult::Gone, None, None)),
+            Verdict::There if self.doubtful => Ok(self.refused(Failure {
+                class: FailureClass::Invalid,
+                message: "the layer has a row with one of these values, which may be there once only, and none with this GlobalID".to_owned(),
+                field: None,
+            })),
+            Verdict::There => Err(Again::LookedUp),
             Verdict::RolledBack => Err(Again::Smaller),
             Verdict::Failed(failure) => Ok(Effect::Failed(failure)),
             Verdict::Refused(failure) => {
@@ -185,13 +266,20 @@ impl<'a> Change<'a> {
 pub(crate) enum Again {
     /// With fewer others.
     Smaller,
+    /// After a look whether it is there.
+    LookedUp,
     /// Without this field, for this reason.
     Without(String, String),
 }
 
 /// The key that a create gives its row.
 pub(crate) fn key_of(push: &PushRequest, layer: &Layer) -> Option<Key> {
-    push.set.get(&layer.key).and_then(|value| Key::parse(&value.to_plain()))
+    let plain = push.set.get(&layer.key)?.to_plain();
+    match layer.identity {
+        Identity::Key => Key::parse(&plain),
+        Identity::OurGlobalId => Key::parse(&global_id(&plain)?),
+        Identity::Fields(_) => None,
+    }
 }
 
 fn set<'a>(layer: &'a Layer, declared: &Collection, name: &str, value: &Value) -> Result<Set<'a>, String> {

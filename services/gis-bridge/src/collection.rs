@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use databridge_config::Collection;
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::{CollectionName, Key, Parked, SystemName};
+use serde_json::Value as Json;
 
-use crate::decode::{Feature, Row};
+use crate::decode::{Feature, Row, in_braces};
 use crate::layer::{Layer, Source};
 use crate::layer_page::{EsriType, LayerPage};
 use crate::place::Probe;
@@ -16,6 +18,9 @@ use crate::service::{FeatureService, Reply, Tally};
 use crate::settings::LayerPart;
 
 const ROWS_WITHHELD: &str = "the server says that there are more rows and gives none of them";
+
+/// A look at a layer serves the collections of its attachments for so long.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// The most keys that one query names.
 const MOST_KEYS: usize = 100;
@@ -28,7 +33,24 @@ pub(crate) struct LayerCollection {
     pub(crate) declared: Collection,
     part: LayerPart,
     service: Arc<FeatureService>,
-    known: Mutex<Option<Arc<Layer>>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// What was seen when the layer was last looked at.
+#[derive(Clone, Debug)]
+struct Known {
+    layer: Arc<Layer>,
+    look: Look,
+}
+
+/// One look at the layer's page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// Counts the looks.
+    pub(crate) number: u64,
+    /// What it told.
+    pub(crate) probe: Probe,
+    at: Instant,
 }
 
 impl LayerCollection {
@@ -43,7 +65,7 @@ impl LayerCollection {
     }
 
     /// Reads what the layer says of itself, and keeps it.
-    pub(crate) async fn look(&self, tally: &Tally) -> Result<(Arc<Layer>, Probe), CallError> {
+    pub(crate) async fn look(&self, tally: &Tally) -> Result<(Arc<Layer>, Look), CallError> {
         let Reply { body, server_time } = self.service.layer_page(self.part.layer, tally).await?;
         let error = |message: String| CallError {
             class: ErrorClass::Invalid,
@@ -54,21 +76,33 @@ impl LayerCollection {
             error(format!("the answer is no layer's page ({why}); is GIS_SERVICE_URL right?"))
         })?;
         let layer = Layer::new(&self.part, &self.declared, &page).map_err(|why| error(why.to_string()))?;
-        *self.known() = Some(Arc::clone(&layer));
         let probe = Probe { last_edit: layer.last_edit, server_time };
-        Ok((layer, probe))
+        let mut known = self.known();
+        let number = known.as_ref().map_or(1, |known| known.look.number + 1);
+        let look = Look { number, probe, at: Instant::now() };
+        *known = Some(Known { layer: Arc::clone(&layer), look });
+        Ok((layer, look))
+    }
+
+    /// A look that came after the one of this number: the last one if it is fresh enough, otherwise another.
+    pub(crate) async fn look_after(&self, number: u64, tally: &Tally) -> Result<Look, CallError> {
+        let last = self.known().as_ref().map(|known| known.look);
+        match last.filter(|last| last.number > number && last.at.elapsed() < FRESH) {
+            Some(last) => Ok(last),
+            None => Ok(self.look(tally).await?.1),
+        }
     }
 
     /// The layer as last seen; looked at where it has not been yet.
     pub(crate) async fn layer(&self, tally: &Tally) -> Result<Arc<Layer>, CallError> {
-        let known = self.known().clone();
+        let known = self.known().as_ref().map(|known| Arc::clone(&known.layer));
         match known {
             Some(layer) => Ok(layer),
             None => self.look(tally).await.map(|(layer, _)| layer),
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<Arc<Layer>>> {
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -79,6 +113,25 @@ impl LayerCollection {
         wanted: &Wanted<'_>,
         tally: &Tally,
     ) -> Result<(Arc<Layer>, FeatureSet), CallError> {
+        let (layer, body) = self.queried(wanted, tally).await?;
+        FeatureSet::read(layer.number, body).map(|set| (layer, set))
+    }
+
+    /// The object ids of the rows edited since then, or of all, after this one, in their order.
+    pub(crate) async fn object_ids(
+        &self,
+        since: Option<i64>,
+        after: Option<i64>,
+        tally: &Tally,
+    ) -> Result<Vec<i64>, CallError> {
+        let (layer, body) = self.queried(&Wanted::AllIds { since, after }, tally).await?;
+        let mut ids = query::object_ids(layer.number, body)?;
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    async fn queried(&self, wanted: &Wanted<'_>, tally: &Tally) -> Result<(Arc<Layer>, Json), CallError> {
         let layer = self.layer(tally).await?;
         match self.asked(&layer, wanted, tally).await {
             Err(error) if error.class == ErrorClass::Invalid => {
@@ -86,21 +139,16 @@ impl LayerCollection {
                 if fresh.out_fields() == layer.out_fields() && fresh.edit_date == layer.edit_date {
                     return Err(error);
                 }
-                let set = self.asked(&fresh, wanted, tally).await?;
-                Ok((fresh, set))
+                let body = self.asked(&fresh, wanted, tally).await?;
+                Ok((fresh, body))
             }
-            answer => answer.map(|set| (layer, set)),
+            answer => answer.map(|body| (layer, body)),
         }
     }
 
-    async fn asked(
-        &self,
-        layer: &Layer,
-        wanted: &Wanted<'_>,
-        tally: &Tally,
-    ) -> Result<FeatureSet, CallError> {
+    async fn asked(&self, layer: &Layer, wanted: &Wanted<'_>, tally: &Tally) -> Result<Json, CallError> {
         let reply = self.service.query(layer.number, query::form(layer, wanted), tally).await?;
-        FeatureSet::read(layer.number, reply.body)
+        Ok(reply.body)
     }
 
     /// The rows with these ids, as far as they are there. A server may give fewer at once than it was asked for.
@@ -142,7 +190,7 @@ impl LayerCollection {
         // A key that is no number is in no row of a field of numbers.
         let values: Vec<String> = keys
             .iter()
-            .map(|key| key.as_str().to_owned())
+            .flat_map(|key| forms_of(key.as_str(), field.kind))
             .filter(|text| quoted || text.parse::<f64>().is_ok())
             .collect();
         let mut rows = Vec::new();
@@ -165,6 +213,20 @@ impl LayerCollection {
             }
         }
         Ok(rows)
+    }
+
+    /// The rows for which a condition holds. As one answer holds them: it names what few rows share.
+    pub(crate) async fn rows_where(&self, condition: String, tally: &Tally) -> Result<Vec<Row>, CallError> {
+        let (layer, set) = self.rows(&Wanted::Where(condition), tally).await?;
+        if set.leaves_out_rows(&layer, layer.page_rows) {
+            return Err(self.wrong("more rows than one answer holds have the values by which a row is looked up; name further fields under lookup"));
+        }
+        Ok(set.features.iter().filter_map(|feature| feature.read(&layer)).collect())
+    }
+
+    /// The layer's number in the service.
+    pub(crate) fn number(&self) -> u32 {
+        self.part.layer
     }
 
     /// An answer that cannot be: worth another try, and a person's look.
@@ -201,5 +263,16 @@ impl LayerCollection {
             field,
             reason,
         }
+    }
+}
+
+/// The forms in which a key may stand in its field. Servers write and compare a GlobalID with braces or without, in
+/// upper case or lower (arcgis.md, section 6).
+fn forms_of(key: &str, kind: EsriType) -> Vec<String> {
+    match kind {
+        EsriType::GlobalId | EsriType::Guid => {
+            vec![in_braces(key), key.to_ascii_uppercase(), key.to_ascii_lowercase()]
+        }
+        _ => vec![key.to_owned()],
     }
 }

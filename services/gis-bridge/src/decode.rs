@@ -90,8 +90,21 @@ pub(crate) fn same_row(one: &Json, other: &Json) -> bool {
 }
 
 /// A GlobalID in lower case without braces: servers write it either way.
-fn normal_global_id(text: &str) -> String {
+pub(crate) fn normal_global_id(text: &str) -> String {
     text.trim().trim_start_matches('{').trim_end_matches('}').to_ascii_lowercase()
+}
+
+/// A GlobalID as an Enterprise server writes it.
+pub(crate) fn in_braces(global_id: &str) -> String {
+    format!("{{{}}}", normal_global_id(global_id).to_ascii_uppercase())
+}
+
+/// A GlobalID, if the text is one, in whatever form it is written.
+pub(crate) fn global_id(text: &str) -> Option<String> {
+    let normal = normal_global_id(text);
+    let lengths: Vec<usize> = normal.split('-').map(str::len).collect();
+    let hexadecimal = normal.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    (hexadecimal && lengths == [8, 4, 4, 4, 12]).then_some(normal)
 }
 
 /// An attribute's value in canonical form, or why it is none of the declared type.
@@ -104,6 +117,9 @@ fn value(kind: &FieldType, field: &Field, raw: &Json) -> Result<Value, String> {
     };
     let canonical = |value: Value| kind.canonical(value).map_err(|_| wrong());
     let is_text = matches!(kind, FieldType::Text | FieldType::Ref);
+    if let (true, EsriType::GlobalId | EsriType::Guid, Some(text)) = (is_text, field.kind, raw.as_str()) {
+        return canonical(Value::text(normal_global_id(text)));
+    }
     if is_text && let Some(coded) = field.coded.iter().find(|coded| coded.code == *raw) {
         return canonical(Value::text(&coded.name));
     }
@@ -231,5 +247,20 @@ mod tests {
         assert!(same_row(&handle("{AB-1}"), &handle("ab-1")));
         assert!(!same_row(&handle("ab-1"), &handle("ab-2")));
         assert!(same_row(&Json::Null, &handle("ab-2")), "a person's push names no GlobalID");
+    }
+
+    #[test]
+    fn a_global_id_has_one_form_of_ours_and_what_is_none_is_told() {
+        let ours = "0a1b2c3d-0000-4000-8000-00000000abcd";
+        for text in [ours, "{0A1B2C3D-0000-4000-8000-00000000ABCD}", " 0A1B2C3D-0000-4000-8000-00000000abcd "]
+        {
+            assert_eq!(global_id(text).as_deref(), Some(ours));
+            assert_eq!(in_braces(text), "{0A1B2C3D-0000-4000-8000-00000000ABCD}");
+        }
+        for text in
+            ["", "17", "{}", "0a1b2c3d-0000-4000-8000-00000000abcg", "0a1b2c3d00004000800000000000abcd"]
+        {
+            assert_eq!(global_id(text), None, "{text}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use databridge_model::{Failure, FailureClass};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
+use crate::decode::in_braces;
 use crate::layer::Layer;
 use crate::service::Form;
 
@@ -12,10 +13,19 @@ use crate::service::Form;
 pub(crate) enum Edit {
     /// A new row with these attributes and geometry.
     Add(Values),
+    /// A new row with this GlobalID.
+    AddOurs(String, Values),
     /// These attributes and geometry of a row; the others stay.
     Update(i64, Values),
     /// No row any more.
     Delete(i64),
+}
+
+impl Edit {
+    /// Whether it goes only with others that bring their GlobalID.
+    pub(crate) fn brings_global_id(&self) -> bool {
+        matches!(self, Self::AddOurs(..))
+    }
 }
 
 /// Values in the layer's forms.
@@ -41,6 +51,12 @@ pub(crate) fn form(layer: &Layer, edits: &[Edit]) -> Form {
     for edit in edits {
         match edit {
             Edit::Add(values) => adds.push(values.feature()),
+            Edit::AddOurs(global_id, values) => {
+                let mut values = values.clone();
+                let name = layer.global_id.clone().unwrap_or_else(|| layer.key.clone());
+                values.attributes.insert(name, json!(in_braces(global_id)));
+                adds.push(values.feature());
+            }
             Edit::Update(object_id, values) => {
                 let mut values = values.clone();
                 values.attributes.insert(layer.object_id.clone(), json!(object_id));
@@ -50,6 +66,10 @@ pub(crate) fn form(layer: &Layer, edits: &[Edit]) -> Form {
         }
     }
     let mut form = vec![("f", "json".to_owned()), ("rollbackOnFailure", "false".to_owned())];
+    if edits.iter().any(Edit::brings_global_id) {
+        // Holds for the whole request: updates and deletes would have to address rows by GlobalID too.
+        form.push(("useGlobalIds", "true".to_owned()));
+    }
     for (name, features) in [("adds", adds), ("updates", updates)] {
         if !features.is_empty() {
             form.push((name, Json::Array(features).to_string()));
@@ -71,6 +91,8 @@ pub(crate) enum Verdict {
     Done { object_id: i64, global_id: Option<String> },
     /// The row is not there.
     Gone,
+    /// A row with a value that may be there once only is there: the GlobalID that we chose, or another.
+    There,
     /// Never so; the field at fault where the server names one of those it was sent.
     Refused(Failure),
     /// It was taken back because another one failed.
@@ -124,7 +146,7 @@ pub(crate) fn verdicts(body: Json, edits: &[Edit]) -> Vec<Verdict> {
         .iter()
         .map(|edit| {
             let (result, expected) = match edit {
-                Edit::Add(_) => (adds.next(), None),
+                Edit::Add(_) | Edit::AddOurs(..) => (adds.next(), None),
                 Edit::Update(object_id, _) => (updates.next(), Some(*object_id)),
                 Edit::Delete(object_id) => (deletes.next(), Some(*object_id)),
             };
@@ -153,6 +175,7 @@ fn refused(error: &ItemError, edit: &Edit) -> Verdict {
     let field = field_at_fault(error.code, said.unwrap_or_default(), edit);
     let failure = |class| Failure { class, message, field };
     match error.code {
+        1022 if edit.brings_global_id() => Verdict::There,
         1011 => Verdict::Gone,
         1003 | 1012 | 2000 => Verdict::RolledBack,
         1000 | 1017..=1019 => Verdict::Failed(failure(FailureClass::Transient)),
@@ -168,7 +191,7 @@ pub(crate) const GEOMETRY: &str = "geometry";
 
 /// The attribute that a refusal names last ("Setting of Value for field X failed."), as it was sent.
 fn field_at_fault(code: i64, said: &str, edit: &Edit) -> Option<String> {
-    let (Edit::Add(values) | Edit::Update(_, values)) = edit else { return None };
+    let (Edit::Add(values) | Edit::AddOurs(_, values) | Edit::Update(_, values)) = edit else { return None };
     if values.geometry.is_some() && matches!(code, 1002 | 1004 | 1005 | 1014 | 1015) {
         return Some(GEOMETRY.to_owned());
     }
@@ -252,5 +275,19 @@ mod tests {
             serde_json::from_str(&form.iter().find(|(name, _)| *name == "updates").unwrap().1).unwrap();
         assert_eq!(updates, json!([{"attributes": {"Status": "H", "OBJECTID": 7}, "geometry": {"x": 1.0}}]));
         assert!(!form.iter().any(|(name, _)| *name == "adds" || *name == "deletes"));
+    }
+
+    #[test]
+    fn a_row_with_a_global_id_of_ours_is_sent_with_it_and_one_that_is_there_is_told_so() {
+        let edit = Edit::AddOurs("ab-1".to_owned(), Values::default());
+        let form = form(&layer(|_| {}), std::slice::from_ref(&edit));
+        assert!(form.contains(&("useGlobalIds", "true".to_owned())));
+        let adds: Json =
+            serde_json::from_str(&form.iter().find(|(name, _)| *name == "adds").unwrap().1).unwrap();
+        assert_eq!(adds, json!([{"attributes": {"GlobalID": "{AB-1}"}}]));
+        let there = json!({"addResults": [{"success": false, "error": {"code": 1022, "description": "Unique constraint"}}]});
+        assert_eq!(verdicts(there.clone(), &[edit]), [Verdict::There]);
+        let other = verdicts(there, &[Edit::Add(Values::default())]);
+        assert!(matches!(other[0], Verdict::Refused(_)), "another unique value: {other:?}");
     }
 }

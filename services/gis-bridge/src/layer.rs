@@ -24,6 +24,8 @@ pub(crate) struct Layer {
     pub(crate) global_id: Option<String>,
     /// The declared field that is the key.
     pub(crate) key: String,
+    /// How a row that we have made is told from the others.
+    pub(crate) identity: Identity,
     /// The declared fields that the layer has.
     pub(crate) columns: Vec<Column>,
     /// What of the system file is not there, each with the field and the reason.
@@ -34,10 +36,27 @@ pub(crate) struct Layer {
     pub(crate) last_edit: Option<i64>,
     /// The most rows that it gives at once.
     pub(crate) page_rows: usize,
+    /// The most rows of an answer, and the most attachments of an answer to `queryAttachments`, by its own word.
+    pub(crate) record_limit: usize,
+    /// Whether its rows can have attachments, if it says so.
+    pub(crate) has_attachments: Option<bool>,
+    /// Whether it tells the attachments of many rows at once.
+    pub(crate) queries_attachments: bool,
     /// Whether it takes `resultRecordCount`, if it says so.
     pub(crate) pages: Option<bool>,
     /// Dates are in a zone that the server does not know; every request must say that we know that.
     pub(crate) unknown_time_zone: bool,
+}
+
+/// How a row that an earlier attempt may have made is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// By its key, a field like others.
+    Key,
+    /// By the GlobalID that we chose for it.
+    OurGlobalId,
+    /// The key is the GlobalID, which the layer chooses: by the values of these declared fields.
+    Fields(Vec<String>),
 }
 
 /// A declared field and where the layer has it.
@@ -110,12 +129,17 @@ impl Layer {
             object_id,
             global_id: named(&page.global_id_field).or_else(|| of_kind(EsriType::GlobalId)),
             key: declared.key.clone(),
+            identity: Identity::Key,
             columns: Vec::new(),
             lacking: Vec::new(),
             edit_date: None,
             last_edit: page.editing_info.as_ref().and_then(|info| info.last_edit_date),
             page_rows: usize::try_from(page.max_record_count.unwrap_or(UNNAMED_LIMIT).clamp(1, MOST_ROWS))
                 .unwrap_or(1),
+            record_limit: usize::try_from(page.max_record_count.unwrap_or(UNNAMED_LIMIT).max(1))
+                .unwrap_or(usize::MAX),
+            has_attachments: page.has_attachments,
+            queries_attachments: page.queries_attachments(),
             pages: page.pages(),
             unknown_time_zone: page.dates_in_unknown_timezone == Some(true),
         };
@@ -125,6 +149,12 @@ impl Layer {
                 Ok(source) => layer.columns.push(Column { name: name.clone(), kind, source }),
                 Err(reason) => layer.lacking.push((name.clone(), reason)),
             }
+        }
+        if layer.key_is_global_id() {
+            layer.identity = match page.takes_global_ids {
+                Some(true) => Identity::OurGlobalId,
+                _ => Identity::Fields(part.lookup.clone()),
+            };
         }
         layer.find_edit_date(part, page, fields);
         Ok(Arc::new(layer))
@@ -149,6 +179,12 @@ impl Layer {
             self.lacking.push((name.to_owned(), reason));
         }
         self.edit_date = tracked.map(|field| EditDate { field, in_utc: true });
+    }
+
+    /// Whether the key is the GlobalID, which is written by no edit of a row.
+    fn key_is_global_id(&self) -> bool {
+        let source = self.column(&self.key).map(|column| &column.source);
+        matches!(source, Some(Source::Attribute(field)) if field.kind == EsriType::GlobalId)
     }
 
     /// The declared field of this name, if the layer has it.
@@ -253,7 +289,7 @@ pub(crate) mod tests {
             "advancedQueryCapabilities": {"supportsPagination": true}
         });
         change(&mut page);
-        let part = LayerPart { layer: 2, edit_date: None };
+        let part = LayerPart { layer: 2, edit_date: None, lookup: Vec::new() };
         Arc::unwrap_or_clone(Layer::new(&part, &declared, &serde_json::from_value(page).unwrap()).unwrap())
     }
 
@@ -312,7 +348,7 @@ pub(crate) mod tests {
             eprintln!("skipped: the folder of recorded answers is not here");
             return;
         };
-        let (part, mut read) = (LayerPart { layer: 0, edit_date: None }, 0);
+        let (part, mut read) = (LayerPart { layer: 0, edit_date: None, lookup: Vec::new() }, 0);
         let declared: Collection = toml::from_str("key = 'nothing'\n[fields]\nnothing = 'text'").unwrap();
         for file in
             files.map(|file| file.unwrap().path()).filter(|path| path.to_string_lossy().contains("metadata"))
@@ -323,5 +359,28 @@ pub(crate) mod tests {
             read += 1;
         }
         assert!(read >= 5, "only {read} pages found");
+    }
+
+    #[test]
+    fn a_row_is_known_again_by_what_the_layer_allows() {
+        let identity = |key: &str, takes: Json| {
+            let declared: Collection =
+                toml::from_str(&format!("key = '{key}'\n[fields]\nGlobalID = 'text'\nWarrant = 'text'"))
+                    .unwrap();
+            let page = json!({
+                "objectIdField": "OBJECTID", "supportsApplyEditsWithGlobalIds": takes,
+                "fields": [
+                    {"name": "OBJECTID", "type": "esriFieldTypeOID"},
+                    {"name": "GLOBALID", "type": "esriFieldTypeGlobalID"},
+                    {"name": "Warrant", "type": "esriFieldTypeString"}]
+            });
+            let part = LayerPart { layer: 6, edit_date: None, lookup: vec!["Warrant".to_owned()] };
+            Layer::new(&part, &declared, &serde_json::from_value(page).unwrap()).unwrap().identity.clone()
+        };
+        let by_fields = Identity::Fields(vec!["Warrant".to_owned()]);
+        assert_eq!(identity("GlobalID", json!(true)), Identity::OurGlobalId);
+        assert_eq!(identity("GlobalID", json!(false)), by_fields);
+        assert_eq!(identity("GlobalID", Json::Null), by_fields, "a server that does not say so takes none");
+        assert_eq!(identity("Warrant", json!(true)), Identity::Key);
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct LayerPage {
     pub(crate) supports_pagination: Option<bool>,
     pub(crate) advanced_query_capabilities: Option<QueryCapabilities>,
     pub(crate) allow_geometry_updates: Option<bool>,
+    pub(crate) has_attachments: Option<bool>,
+    #[serde(rename = "supportsApplyEditsWithGlobalIds")]
+    pub(crate) takes_global_ids: Option<bool>,
 }
 
 /// One of `fields`.
@@ -117,9 +120,16 @@ impl TimeReference {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct QueryCapabilities {
     pub(crate) supports_pagination: Option<bool>,
+    pub(crate) supports_query_attachments: Option<bool>,
 }
 
 impl LayerPage {
+    /// Whether it tells the attachments of many rows at once.
+    pub(crate) fn queries_attachments(&self) -> bool {
+        let advanced = self.advanced_query_capabilities.as_ref();
+        advanced.and_then(|told| told.supports_query_attachments) == Some(true)
+    }
+
     /// Whether the layer takes `resultRecordCount`; `None` where it does not say (servers before 10.3).
     pub(crate) fn pages(&self) -> Option<bool> {
         let advanced = self.advanced_query_capabilities.as_ref().and_then(|told| told.supports_pagination);

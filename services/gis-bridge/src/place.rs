@@ -82,6 +82,11 @@ impl Place {
         Self { after: Some(object_id), ..self.clone() }
     }
 
+    /// Where the listing that is under way began.
+    pub(crate) fn begun(&self) -> Self {
+        Self { after: None, ..self.clone() }
+    }
+
     /// The resting place at the end of the listing.
     pub(crate) fn rest(&self) -> Self {
         Self { since: None, after: None, ..self.clone() }

@@ -24,10 +24,19 @@ pub(crate) enum Wanted<'a> {
         after: Option<i64>,
         count: usize,
     },
+    /// The object ids of all rows after one, and nothing else of them.
+    AllIds {
+        /// Edited at or after this, in milliseconds since 1970.
+        since: Option<i64>,
+        /// After this object id.
+        after: Option<i64>,
+    },
     /// The rows with these object ids.
     Ids(&'a [i64]),
     /// The rows where the field has one of these values.
     Values { field: &'a str, quoted: bool, values: &'a [String] },
+    /// The rows for which this holds.
+    Where(String),
 }
 
 /// A query's answer. Other keys repeat the metadata.
@@ -56,15 +65,32 @@ impl FeatureSet {
     }
 }
 
+/// The answer to a query for object ids. No limit holds for them; where there are none the list is null (section 2).
+pub(crate) fn object_ids(layer: u32, mut body: Json) -> Result<Vec<i64>, CallError> {
+    let told = body.get_mut("objectIds").map_or(Json::Bool(false), Json::take);
+    serde_json::from_value::<Option<Vec<i64>>>(told).map(Option::unwrap_or_default).map_err(|error| {
+        CallError {
+            class: ErrorClass::Transient,
+            call: format!("POST layer {layer}/query"),
+            message: format!("the answer holds no object ids as a layer gives them ({error})"),
+        }
+    })
+}
+
+/// Text in a condition.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// The parameters of a query for these rows, with everything that a record is made of.
 pub(crate) fn form(layer: &Layer, wanted: &Wanted<'_>) -> Form {
-    let mut form = vec![
-        ("f", "json".to_owned()),
-        ("outFields", layer.out_fields().join(",")),
-        ("returnGeometry", layer.with_geometry().to_string()),
-    ];
-    if layer.with_geometry() {
-        form.push(("outSR", WGS84.to_string()));
+    let mut form = vec![("f", "json".to_owned())];
+    if !matches!(wanted, Wanted::AllIds { .. }) {
+        form.push(("outFields", layer.out_fields().join(",")));
+        form.push(("returnGeometry", layer.with_geometry().to_string()));
+        if layer.with_geometry() {
+            form.push(("outSR", WGS84.to_string()));
+        }
     }
     if layer.unknown_time_zone {
         form.push(("timeReferenceUnknownClient", "true".to_owned()));
@@ -77,14 +103,17 @@ pub(crate) fn form(layer: &Layer, wanted: &Wanted<'_>) -> Form {
                 form.push(("resultRecordCount", count.to_string()));
             }
         }
+        Wanted::AllIds { since, after } => {
+            form.push(("where", condition(layer, *since, *after)));
+            form.push(("returnIdsOnly", "true".to_owned()));
+        }
+        Wanted::Where(condition) => form.push(("where", condition.clone())),
         Wanted::Ids(ids) => {
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
             form.push(("objectIds", ids.join(",")));
         }
-        Wanted::Values { field, quoted, values } => {
-            let literal = |text: &String| {
-                if *quoted { format!("'{}'", text.replace('\'', "''")) } else { text.clone() }
-            };
+        Wanted::Values { field, quoted: is_text, values } => {
+            let literal = |text: &String| if *is_text { quoted(text) } else { text.clone() };
             let literals: Vec<String> = values.iter().map(literal).collect();
             form.push(("where", format!("{field} IN ({})", literals.join(", "))));
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use databridge_http::{Answer, CallError, ClientError, ErrorClass, RetryPolicy, client, with_retries};
 use databridge_runtime::Clock;
+use reqwest::RequestBuilder;
 use reqwest::header::REFERER;
 use serde_json::Value as Json;
 use tokio::time::Instant;
@@ -16,6 +17,8 @@ use crate::refusal::{self, Refusal};
 use crate::service_url::ServiceUrl;
 use crate::settings::Credential;
 use crate::sign_in::{Bearer, TOKEN_HEADER, Tokens};
+
+mod download;
 
 /// The wait after a refusal for the limit that names none.
 const UNNAMED_WAIT: Duration = Duration::from_secs(5);
@@ -88,6 +91,33 @@ impl FeatureService {
         self.read(call, tally).await
     }
 
+    /// `queryAttachments`, once: what is refused whole may pass in parts (section 5).
+    pub(crate) async fn query_attachments(
+        &self,
+        layer: u32,
+        object_ids: &[i64],
+        tally: &Tally,
+    ) -> Result<Json, Refusal> {
+        let url = self.line.address.operation(layer, "queryAttachments");
+        let ids: Vec<String> = object_ids.iter().map(ToString::to_string).collect();
+        let form = vec![("f", "json".to_owned()), ("objectIds", ids.join(","))];
+        let name = format!("POST layer {layer}/queryAttachments");
+        self.read_or_refused(Call { url, name, form: Some(form), writes: false }, tally).await
+    }
+
+    /// The list of one row's attachments (section 5).
+    pub(crate) async fn attachments_of(
+        &self,
+        layer: u32,
+        object_id: i64,
+        tally: &Tally,
+    ) -> Result<Json, CallError> {
+        let mut url = self.line.address.attachments(layer, object_id);
+        url.set_query(Some("f=json"));
+        let name = format!("GET layer {layer}/{object_id}/attachments");
+        Ok(self.read(Call { url, name, form: None, writes: false }, tally).await?.body)
+    }
+
     /// `applyEdits`, once (arcgis.md, section 4).
     pub(crate) async fn apply_edits(&self, layer: u32, form: Form, tally: &Tally) -> Result<Json, Refusal> {
         let url = self.line.address.operation(layer, "applyEdits");
@@ -106,14 +136,40 @@ impl FeatureService {
         self.line.open().await;
     }
 
-    /// The closure owns what it uses: the compiler cannot see that a borrowing one may change threads.
     async fn read(&self, call: Call, tally: &Tally) -> Result<Reply, CallError> {
-        let (line, call, tally) = (Arc::clone(&self.line), Arc::new(call), tally.clone());
+        self.tried(call, tally, &Arc::default()).await
+    }
+
+    /// The body, or the refusal with what may help against it.
+    async fn read_or_refused(&self, call: Call, tally: &Tally) -> Result<Json, Refusal> {
+        let last = Arc::new(Mutex::new(None));
+        match self.tried(call, tally, &last).await {
+            Ok(reply) => Ok(reply.body),
+            Err(error) => {
+                let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Err(last.unwrap_or_else(|| error.into()))
+            }
+        }
+    }
+
+    /// The closure owns what it uses: the compiler cannot see that a borrowing one may change threads.
+    async fn tried(
+        &self,
+        call: Call,
+        tally: &Tally,
+        last: &Arc<Mutex<Option<Refusal>>>,
+    ) -> Result<Reply, CallError> {
+        let (line, call, tally, last) =
+            (Arc::clone(&self.line), Arc::new(call), tally.clone(), Arc::clone(last));
         with_retries(RetryPolicy::default(), move || {
-            let (line, call, tally) = (Arc::clone(&line), Arc::clone(&call), tally.clone());
+            let (line, call, tally, last) =
+                (Arc::clone(&line), Arc::clone(&call), tally.clone(), Arc::clone(&last));
             async move {
                 line.open().await;
-                line.answered(&call, &tally).await.map_err(CallError::from)
+                line.answered(&call, &tally).await.map_err(|refusal| {
+                    *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal.clone());
+                    CallError::from(refusal)
+                })
             }
         })
         .await
@@ -137,6 +193,11 @@ impl Line {
             let bearer = self.tokens.instead_of(bearer.as_ref(), refusal.error.clone()).await?;
             answer = self.sent(call, Some(&bearer), tally).await;
         }
+        self.heeded(answer)
+    }
+
+    /// The answer; if it asks us to wait, no other call is made before.
+    fn heeded<T>(&self, answer: Result<T, Refusal>) -> Result<T, Refusal> {
         if let Err(Refusal { error: CallError { class: ErrorClass::Limited(wait), .. }, .. }) = &answer {
             self.close_for(wait.unwrap_or(UNNAMED_WAIT));
         }
@@ -148,16 +209,22 @@ impl Line {
             Some(form) => self.http.post(call.url.clone()).form(form),
             None => self.http.get(call.url.clone()),
         };
+        request = self.signed(request, bearer);
+        tally.0.fetch_add(1, Ordering::Relaxed);
+        let answer = Answer::to(request, call.name.clone(), call.writes).await?;
+        let body = refusal::body_of(&answer, call.writes)?;
+        Ok(Reply { body, server_time: answer.server_time() })
+    }
+
+    /// The request with the token in its header and, where tokens are bound to one, the referer.
+    fn signed(&self, mut request: RequestBuilder, bearer: Option<&Bearer>) -> RequestBuilder {
         if let Some(bearer) = bearer {
             request = request.header(TOKEN_HEADER, bearer.header.clone());
         }
         if self.tokens.bound_to_referer() {
             request = request.header(REFERER, self.address.referer());
         }
-        tally.0.fetch_add(1, Ordering::Relaxed);
-        let answer = Answer::to(request, call.name.clone(), call.writes).await?;
-        let body = refusal::body_of(&answer, call.writes)?;
-        Ok(Reply { body, server_time: answer.server_time() })
+        request
     }
 
     fn closed_for(&self) -> Option<Duration> {

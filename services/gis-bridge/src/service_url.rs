@@ -45,6 +45,16 @@ impl ServiceUrl {
         self.below(&[&layer.to_string(), operation])
     }
 
+    /// `<service>/<layer>/<row>/attachments`.
+    pub(crate) fn attachments(&self, layer: u32, object_id: i64) -> Url {
+        self.below(&[&layer.to_string(), &object_id.to_string(), "attachments"])
+    }
+
+    /// `<service>/<layer>/<row>/attachments/<attachment>`.
+    pub(crate) fn attachment(&self, layer: u32, object_id: i64, attachment: i64) -> Url {
+        self.below(&[&layer.to_string(), &object_id.to_string(), "attachments", &attachment.to_string()])
+    }
+
     fn below(&self, parts: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut segments) = url.path_segments_mut() {

@@ -8,6 +8,7 @@ use databridge_model::{CollectionName, NameError, SystemName};
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::attachments::{CONTENT, CONTENT_TYPE, ID, NAME};
 use crate::service_url::{ServiceUrl, ServiceUrlError};
 
 /// The settings do not make a bridge.
@@ -37,8 +38,11 @@ struct BridgePart {
     /// Rows edited this long before the last look are read again.
     #[serde(default = "default_overlap")]
     overlap_seconds: i64,
-    /// The layer of each collection.
+    /// The layer of each collection of rows.
     layers: BTreeMap<CollectionName, LayerPart>,
+    /// The collections of attachments.
+    #[serde(default)]
+    attachments: BTreeMap<CollectionName, AttachmentPart>,
 }
 
 fn default_overlap() -> i64 {
@@ -53,6 +57,17 @@ pub(crate) struct LayerPart {
     pub(crate) layer: u32,
     /// The date field that tells when a row was last edited; the layer's editor tracking says it where this is absent.
     pub(crate) edit_date: Option<String>,
+    /// Fields that tell a row from the others where its key is the GlobalID and the layer takes none of ours.
+    #[serde(default)]
+    pub(crate) lookup: Vec<String>,
+}
+
+/// `[bridge.attachments.<collection>]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AttachmentPart {
+    /// The collection on whose rows they hang.
+    pub(crate) of: CollectionName,
 }
 
 /// How the bridge signs in.
@@ -120,6 +135,7 @@ struct Layers {
     system: SystemName,
     overlap: chrono::TimeDelta,
     of_collections: BTreeMap<CollectionName, (Collection, LayerPart)>,
+    attachments: BTreeMap<CollectionName, AttachmentPart>,
 }
 
 impl Layers {
@@ -135,26 +151,66 @@ impl Layers {
             let problem = format!("[bridge] overlap_seconds is {}", part.overlap_seconds);
             find("overlap_seconds", problem, "It must be from 0 to 86400".to_owned());
         }
-        let mut of_collections = BTreeMap::new();
-        for (name, collection) in collections {
-            match part.layers.remove(name) {
-                Some(layer) => drop(of_collections.insert(name.clone(), (collection.clone(), layer))),
-                None => find(
+        let (mut of_collections, mut attachments) = (BTreeMap::new(), BTreeMap::new());
+        for (name, declared) in collections {
+            match (part.layers.remove(name), part.attachments.remove(name)) {
+                (Some(layer), None) => {
+                    if let Err((problem, mend)) = checked_lookup(declared, &layer) {
+                        find(
+                            &format!("[bridge.layers.{name}]"),
+                            format!("[bridge.layers.{name}] {problem}"),
+                            mend,
+                        );
+                    }
+                    of_collections.insert(name.clone(), (declared.clone(), layer));
+                }
+                (None, Some(attached)) => {
+                    if let Err((problem, mend)) = checked_attachments(declared, &attached) {
+                        find(
+                            &format!("[collections.{name}]"),
+                            format!("[collections.{name}] {problem}"),
+                            mend,
+                        );
+                    }
+                    attachments.insert(name.clone(), attached);
+                }
+                (None, None) => find(
                     &format!("[collections.{name}]"),
                     format!("the collection `{name}` has no layer"),
-                    format!("Add [bridge.layers.{name}] with `layer = <number>`"),
+                    format!(
+                        "Add [bridge.layers.{name}] with `layer = <number>`, or [bridge.attachments.{name}] with \
+                         `of = <collection>`"
+                    ),
+                ),
+                (Some(_), Some(_)) => find(
+                    &format!("[bridge.attachments.{name}]"),
+                    format!("the collection `{name}` is a layer and attachments, too"),
+                    "Take one of the two out".to_owned(),
                 ),
             }
         }
-        for name in part.layers.keys() {
+        let left = part.layers.keys().map(|name| ("layers", name));
+        for (table, name) in left.chain(part.attachments.keys().map(|name| ("attachments", name))) {
             find(
-                &format!("[bridge.layers.{name}]"),
-                format!("[bridge.layers.{name}] belongs to no collection"),
+                &format!("[bridge.{table}.{name}]"),
+                format!("[bridge.{table}.{name}] belongs to no collection"),
                 format!("Add [collections.{name}], or take it out"),
             );
         }
+        for (name, attached) in attachments.iter().filter(|(_, part)| !of_collections.contains_key(&part.of))
+        {
+            find(
+                &format!("[bridge.attachments.{name}]"),
+                format!(
+                    "[bridge.attachments.{name}] is of `{}`, which is no layer's collection",
+                    attached.of
+                ),
+                "Name one".to_owned(),
+            );
+        }
         if findings.is_empty() {
-            Ok(Self { system, overlap: chrono::TimeDelta::seconds(part.overlap_seconds), of_collections })
+            let overlap = chrono::TimeDelta::seconds(part.overlap_seconds);
+            Ok(Self { system, overlap, of_collections, attachments })
         } else {
             Err(ConfigError::Wrong(findings).into())
         }
@@ -167,6 +223,8 @@ pub struct ServiceSettings {
     pub(crate) system: SystemName,
     pub(crate) overlap: chrono::TimeDelta,
     pub(crate) layers: BTreeMap<CollectionName, (Collection, LayerPart)>,
+    /// Each is of one of the layers.
+    pub(crate) attachments: BTreeMap<CollectionName, AttachmentPart>,
     pub(crate) address: ServiceUrl,
     pub(crate) credential: Credential,
 }
@@ -174,14 +232,47 @@ pub struct ServiceSettings {
 impl ServiceSettings {
     /// Takes the layers from the file of the system, and the address and sign-in from the environment.
     pub fn read(settings: &Settings) -> Result<Self, SettingsError> {
-        let Layers { system, overlap, of_collections: layers } = Layers::read(&settings.config)?;
+        let Layers { system, overlap, of_collections: layers, attachments } = Layers::read(&settings.config)?;
         Ok(Self {
             system,
             overlap,
             layers,
+            attachments,
             address: ServiceUrl::parse(&settings.gis.gis_service_url)?,
             credential: Credential::of(&settings.gis)?,
         })
+    }
+}
+
+/// A problem, and what to do.
+type Wrong = (String, String);
+
+/// The fields by which a row is looked up must be there to be compared.
+fn checked_lookup(declared: &Collection, layer: &LayerPart) -> Result<(), Wrong> {
+    match layer.lookup.iter().find(|name| declared.field(name).is_none()) {
+        Some(name) => Err((
+            format!("names `{name}` under lookup, which is no field of the collection"),
+            "Declare it, or take it out".to_owned(),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// What an attachment shows is the same everywhere.
+fn checked_attachments(declared: &Collection, attached: &AttachmentPart) -> Result<(), Wrong> {
+    if declared.key != ID {
+        return Err((format!("has the key `{}`", declared.key), format!("Attachments have none but `{ID}`")));
+    }
+    if declared.parent.as_ref() != Some(&attached.of) {
+        let mend = format!("Add `parent = \"{}\"`: its attachments hang on those rows", attached.of);
+        return Err(("has another parent".to_owned(), mend));
+    }
+    let known = [ID, NAME, CONTENT_TYPE, CONTENT];
+    match declared.fields.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => {
+            Err((format!("has a field `{name}`"), format!("Attachments have {}", known.join(", "))))
+        }
+        None => Ok(()),
     }
 }
 
@@ -229,9 +320,32 @@ mod tests {
             told,
             [
                 "gis.toml:6: [bridge] overlap_seconds is -1. It must be from 0 to 86400",
-                "gis.toml:2: the collection `a` has no layer. Add [bridge.layers.a] with `layer = <number>`",
+                "gis.toml:2: the collection `a` has no layer. Add [bridge.layers.a] with `layer = <number>`, or \
+                 [bridge.attachments.a] with `of = <collection>`",
                 "gis.toml:7: [bridge.layers.b] belongs to no collection. Add [collections.b], or take it out",
             ]
         );
+    }
+
+    #[test]
+    fn attachments_that_are_declared_as_something_else_are_refused_with_words() {
+        let part = AttachmentPart { of: CollectionName::parse("rows").unwrap() };
+        let problem = |text: &str| {
+            let (problem, mend) = checked_attachments(&toml::from_str(text).unwrap(), &part).unwrap_err();
+            format!("{problem}. {mend}")
+        };
+        let fields = "[fields]\nid = 'text'";
+        assert!(problem(&format!("key = 'name'\n{fields}")).contains("the key `name`"));
+        assert!(problem(&format!("key = 'id'\n{fields}")).contains("Add `parent = \"rows\"`"));
+        let other = format!("key = 'id'\nparent = 'rows'\n{fields}\nsize = 'int'");
+        assert!(problem(&other).contains("a field `size`"));
+    }
+
+    #[test]
+    fn a_lookup_by_a_field_that_is_not_declared_is_refused() {
+        let declared: Collection = toml::from_str("key = 'a'\n[fields]\na = 'text'").unwrap();
+        let layer = |lookup: &str| toml::from_str(&format!("layer = 6\nlookup = ['{lookup}']")).unwrap();
+        assert!(checked_lookup(&declared, &layer("a")).is_ok());
+        assert!(checked_lookup(&declared, &layer("b")).unwrap_err().0.contains("`b`"));
     }
 }

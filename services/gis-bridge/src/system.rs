@@ -5,26 +5,36 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use databridge_bridge::{
-    Effect, OutsideSystem, Page, PushTask, Shown, Span, Start, effect_of_error, unknown_collection,
+    ContentProvider, Effect, OutsideSystem, Page, PushTask, Shown, Span, Start, effect_of_error,
+    unknown_collection,
 };
-use databridge_http::{CallError, ClientError};
+use databridge_http::{CallError, ClientError, ErrorClass};
 use databridge_model::{CollectionName, SystemName};
 use databridge_runtime::Clock;
 
 use crate::apply::{self, MOST_EDITS};
+use crate::attachments::{AttachmentCollection, ids_in};
 use crate::collection::LayerCollection;
+use crate::contents::AttachmentContents;
 use crate::listing;
 use crate::place::Place;
 use crate::service::{FeatureService, Tally};
-use crate::settings::ServiceSettings;
+use crate::settings::{AttachmentPart, ServiceSettings};
 
-/// A city's feature service, one layer a collection.
+/// A city's feature service: a collection is a layer, or the attachments of one.
 #[derive(Debug)]
 pub struct GisSystem {
     name: SystemName,
     overlap: TimeDelta,
     service: Arc<FeatureService>,
-    collections: BTreeMap<CollectionName, LayerCollection>,
+    layers: BTreeMap<CollectionName, Arc<LayerCollection>>,
+    attachments: BTreeMap<CollectionName, Arc<AttachmentCollection>>,
+}
+
+/// One of its collections.
+enum Kind<'a> {
+    Layer(&'a LayerCollection),
+    Attachments(&'a AttachmentCollection),
 }
 
 impl GisSystem {
@@ -35,14 +45,22 @@ impl GisSystem {
             let service = Arc::clone(&service);
             let collection =
                 LayerCollection::new(settings.system.clone(), name.clone(), declared, part, service);
-            (name, collection)
+            (name, Arc::new(collection))
         };
-        let collections = settings.layers.into_iter().map(collection).collect();
-        Ok(Self { name: settings.system, overlap: settings.overlap, service, collections })
+        let layers: BTreeMap<_, _> = settings.layers.into_iter().map(collection).collect();
+        let attached = |(name, part): (CollectionName, AttachmentPart)| {
+            let (of, service) = (Arc::clone(layers.get(&part.of)?), Arc::clone(&service));
+            let collection = AttachmentCollection::new(settings.system.clone(), name.clone(), of, service);
+            Some((name, Arc::new(collection)))
+        };
+        let attachments = settings.attachments.into_iter().filter_map(attached).collect();
+        Ok(Self { name: settings.system, overlap: settings.overlap, service, layers, attachments })
     }
 
-    fn collection(&self, name: &CollectionName) -> Result<&LayerCollection, CallError> {
-        self.collections.get(name).ok_or_else(|| unknown_collection(self, name))
+    fn collection(&self, name: &CollectionName) -> Result<Kind<'_>, CallError> {
+        let layer = self.layers.get(name).map(|layer| Kind::Layer(layer));
+        let attachments = || self.attachments.get(name).map(|attachments| Kind::Attachments(attachments));
+        layer.or_else(attachments).ok_or_else(|| unknown_collection(self, name))
     }
 }
 
@@ -54,7 +72,14 @@ impl OutsideSystem for GisSystem {
     }
 
     fn collections(&self) -> Vec<CollectionName> {
-        self.collections.keys().cloned().collect()
+        // What hangs on rows comes just after them: one look at the layer then serves both.
+        let mut names = Vec::new();
+        for rows in self.layers.keys() {
+            names.push(rows.clone());
+            let on_them = self.attachments.iter().filter(|(_, attachments)| attachments.hang_on(rows));
+            names.extend(on_them.map(|(name, _)| name.clone()));
+        }
+        names
     }
 
     async fn start(
@@ -63,7 +88,10 @@ impl OutsideSystem for GisSystem {
         span: &Span,
         rested: Option<&Place>,
     ) -> Result<Start<Place>, CallError> {
-        let (_, probe) = self.collection(collection)?.look(&Tally::default()).await?;
+        let probe = match self.collection(collection)? {
+            Kind::Layer(layer) => layer.look(&Tally::default()).await?.1.probe,
+            Kind::Attachments(attachments) => attachments.probe().await?,
+        };
         Ok(Place::begin(span, rested, probe, self.overlap))
     }
 
@@ -73,15 +101,25 @@ impl OutsideSystem for GisSystem {
         place: &Place,
         most: usize,
     ) -> Result<Page<Place>, CallError> {
-        listing::page(self.collection(collection)?, place, most).await
+        match self.collection(collection)? {
+            Kind::Layer(layer) => listing::page(layer, place, most).await,
+            Kind::Attachments(attachments) => attachments.page(place, most).await,
+        }
     }
 
     fn place_after(&self, place: &Place, record: &Shown) -> Place {
-        record.id.parse().map_or_else(|_| place.clone(), |object_id| place.past(object_id))
+        match ids_in(&record.id) {
+            // The other attachments of its row may come after it.
+            Some((object_id, _)) => place.past(object_id - 1),
+            None => record.id.parse().map_or_else(|_| place.clone(), |object_id| place.past(object_id)),
+        }
     }
 
     async fn by_ids(&self, collection: &CollectionName, ids: &[String]) -> Result<Page<()>, CallError> {
-        listing::by_ids(self.collection(collection)?, ids).await
+        match self.collection(collection)? {
+            Kind::Layer(layer) => listing::by_ids(layer, ids).await,
+            Kind::Attachments(attachments) => attachments.by_ids(ids).await,
+        }
     }
 
     async fn capacity(&self) -> usize {
@@ -89,14 +127,27 @@ impl OutsideSystem for GisSystem {
         MOST_EDITS
     }
 
-    fn in_batches(&self, _collection: &CollectionName) -> bool {
-        true
+    fn in_batches(&self, collection: &CollectionName) -> bool {
+        self.layers.contains_key(collection)
     }
 
     async fn apply(&self, collection: &CollectionName, tasks: Vec<PushTask>) -> Vec<Effect> {
         match self.collection(collection) {
-            Ok(found) => apply::apply(&self.service, found, tasks).await,
+            Ok(Kind::Layer(layer)) => apply::apply(&self.service, layer, tasks).await,
+            Ok(Kind::Attachments(_)) => {
+                let error = CallError {
+                    class: ErrorClass::Invalid,
+                    call: format!("{}.{collection}", self.name),
+                    message: "attachments are shown, and not written; no route may write them".to_owned(),
+                };
+                vec![effect_of_error(&error, 0); tasks.len()]
+            }
             Err(error) => vec![effect_of_error(&error, 0); tasks.len()],
         }
+    }
+
+    fn contents(&self) -> Option<impl ContentProvider + use<>> {
+        let (service, collections) = (Arc::clone(&self.service), self.attachments.clone());
+        (!collections.is_empty()).then_some(AttachmentContents { service, collections })
     }
 }

@@ -1,6 +1,8 @@
 //! Records that hang on a link of the parent route: the parents themselves, as routes of several records look at them,
 //! and the records below them.
 
+use std::collections::HashMap;
+
 use databridge_config::{RouteKind, Side};
 use databridge_model::{PullResult, RunId, Value};
 
@@ -12,6 +14,9 @@ use crate::plan::{ParentRef, RoutePlan};
 use crate::read::{Worth, take_in};
 use crate::waiting::Waiter;
 
+/// The links of parent routes that the routes of one read look at.
+pub(crate) type ParentsOfRead = HashMap<ParentRef, Option<(String, Link)>>;
+
 impl Engine {
     /// Decides a read of a record that the parent route joins itself: the left side of this one.
     pub(crate) async fn decide_holder(
@@ -20,9 +25,18 @@ impl Engine {
         read: &PullResult,
         sequence: u64,
         dry_run: Option<RunId>,
+        parents: &mut ParentsOfRead,
     ) -> Result<(), Trouble> {
         let Some(parent) = plan.parent_of(Side::Left, read) else { return Ok(()) };
-        let Some((parent_name, parent)) = self.parent_link(&parent, dry_run).await? else { return Ok(()) };
+        let found = match parents.get(&parent) {
+            Some(found) => found.clone(),
+            None => {
+                let found = self.parent_link(&parent, dry_run).await?;
+                parents.insert(parent, found.clone());
+                found
+            }
+        };
+        let Some((parent_name, parent)) = found else { return Ok(()) };
         let is_its_own =
             plan.parent_side(Side::Left).is_some_and(|side| parent.side(side).id.as_ref() == Some(&read.id));
         if parent.is_doubled() || !is_its_own {
@@ -53,6 +67,9 @@ impl Engine {
             link.left.gone = true;
             let changed = link != before && revision.is_some() && from.dry_run.is_none();
             return if changed { Ok(self.links.save(name, &link, revision).await?) } else { Ok(()) };
+        }
+        if revision.is_none() {
+            event::begin(plan, &mut link, parent);
         }
         if link.left.id.as_ref() != Some(&read.id) {
             // The parent route has another record in its place.
@@ -242,6 +259,9 @@ impl Engine {
 
     /// What waited for this link of a parent route has its turn, as far as it now can.
     pub(crate) async fn release_below(&self, link_name: &str, run: Option<RunId>) -> Result<(), Trouble> {
+        if self.waiting.is_empty() && !self.links.any_awaiting() {
+            return Ok(());
+        }
         let Some(found) = self.links.get(link_name).await? else { return Ok(()) };
         let link = found.value;
         let by_id = Side::BOTH.into_iter().filter_map(|side| {

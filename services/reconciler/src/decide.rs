@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use databridge_config::{EmptyRule, LengthRule, RouteKind, Side};
+use databridge_config::{LengthRule, RouteKind, Side};
 use databridge_model::{Conflict, Fields, Op, Value};
 use sha2::{Digest, Sha256};
 
@@ -268,7 +268,7 @@ fn compare(plan: &RoutePlan, field: &FieldPlan, link: &Link, now: DateTime<Utc>)
     };
     if !goes(flow.to) {
         Comparison::Stands
-    } else if value_of(flow.to.other()).is_null() && field.rule.empty == EmptyRule::Keeps {
+    } else if value_of(flow.to.other()).is_null() && !field.rule.empty.clears(flow.to) {
         Comparison::Keeps(flow.to.other())
     } else {
         Comparison::Differs(flow)
@@ -305,7 +305,11 @@ fn winner(field: &FieldPlan, left: &Value, right: &Value) -> Side {
     };
     let value = if owner == Side::Left { left } else { right };
     let both_ways = field.rule.direction == databridge_config::Direction::Both;
-    if value.is_null() && field.rule.empty == EmptyRule::Keeps && both_ways { owner.other() } else { owner }
+    if value.is_null() && !field.rule.empty.clears(owner.other()) && both_ways {
+        owner.other()
+    } else {
+        owner
+    }
 }
 
 /// Whether two values are one, as far as the route can tell: one is what the other becomes on its way over.

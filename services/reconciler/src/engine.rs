@@ -225,10 +225,10 @@ impl Engine {
         Ok(fields)
     }
 
-    /// The first look at a record whose events have rows: those that are there must be known.
+    /// Before anything is made of an event, the rows that are there must be known.
     fn must_know_rows(&self, plan: &RoutePlan, link: &Link, run: Option<&Run>) -> bool {
         plan.kind() == RouteKind::Event
-            && event::standing(plan, link) == Standing::First
+            && event::standing(plan, link) != Standing::Quiet
             && !self.is_known_whole(plan, Side::Right, run)
     }
 

@@ -23,6 +23,15 @@ pub(crate) enum Standing {
     Moved,
 }
 
+/// A record that is looked at for the first time may be known to its parent's link: what both sides agreed on, as
+/// when we made it, is where it begins.
+pub(crate) fn begin(plan: &RoutePlan, link: &mut Link, parent: &Link) {
+    let (Some(when), Some(side)) = (&plan.route.when, plan.parent_side(Side::Left)) else { return };
+    if let Some(agreed) = parent.side(side).base.get(&when.field) {
+        link.left.set_base(&when.field, agreed.clone());
+    }
+}
+
 /// Whether something is to be decided.
 pub(crate) fn standing(plan: &RoutePlan, link: &Link) -> Standing {
     let Some(when) = &plan.route.when else { return Standing::Quiet };

@@ -150,7 +150,12 @@ fn known_paired(link: &Link, id: &str) -> bool {
 pub(crate) fn choose(plan: &RoutePlan, link: &mut Link, now: DateTime<Utc>) {
     let Some(rule) = &plan.route.choose else { return };
     let mut ranked: Vec<_> = link.children.iter().collect();
-    ranked.sort_by(|a, b| rank(rule, *b, *a, now));
+    let says = |child: &Child| {
+        child.cut
+            || plan.fields.iter().any(|it| child.fields.get(&it.rule.right).is_some_and(|it| !it.is_null()))
+    };
+    // One that says nothing stands for nothing, however new it is.
+    ranked.sort_by(|a, b| says(b.1).cmp(&says(a.1)).then_with(|| rank(rule, *b, *a, now)));
     let order: Vec<_> = ranked.into_iter().map(|(id, _)| id.clone()).collect();
     for id in order.iter().skip(REMEMBERED) {
         link.children.remove(id);

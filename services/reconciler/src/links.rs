@@ -250,6 +250,11 @@ impl Links {
         facts.map(|facts| facts.under_way.clone()).unwrap_or_default()
     }
 
+    /// Whether any link waits for a record beside its parent.
+    pub(crate) fn any_awaiting(&self) -> bool {
+        !self.index().awaiting.is_empty()
+    }
+
     /// The links that wait for a record beside this parent.
     pub(crate) fn awaiting(&self, parent: &ParentRef) -> Vec<String> {
         let index = self.index();

@@ -7,6 +7,7 @@ use databridge_broker::{BucketError, Handler, Job, Verdict};
 use databridge_config::{RouteKind, Side};
 use databridge_model::{Key, Mode, Name, Parked, PullResult, RunId};
 
+use crate::below::ParentsOfRead;
 use crate::decide::decide;
 use crate::engine::{Engine, Trouble};
 use crate::gone;
@@ -66,13 +67,16 @@ impl Pulls {
     async fn decide(&self, read: &PullResult, sequence: u64) -> Result<(), Trouble> {
         let engine = &self.0;
         let dry_run = read.run.filter(|id| engine.runs.get(*id).is_some_and(|run| run.request.dry_run));
+        let mut parents = ParentsOfRead::new();
         for plan in &engine.plans {
             let Some(side) = plan.side_of(&read.system, &read.collection) else { continue };
             match (plan.kind(), side) {
                 (RouteKind::Mirror | RouteKind::Child, _) => {
                     Box::pin(self.decide_for(plan, side, read, sequence)).await?;
                 }
-                (_, Side::Left) => engine.decide_holder(plan, read, sequence, dry_run).await?,
+                (_, Side::Left) => {
+                    engine.decide_holder(plan, read, sequence, dry_run, &mut parents).await?;
+                }
                 (_, Side::Right) => engine.decide_row(plan, read, sequence, dry_run).await?,
             }
             self.count_under_way(plan, side, read);

@@ -42,6 +42,11 @@ impl Waiting {
         Ok(Self { bucket, by_parent: Mutex::new(by_parent) })
     }
 
+    /// Whether none waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Lets a read wait. A later one of the same record takes its place.
     pub(crate) async fn add(&self, waiter: &Waiter) -> Result<(), BucketError> {
         let read = &waiter.read;

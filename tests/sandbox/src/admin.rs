@@ -9,10 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::clio::hand::{ClioSettings, FieldEdit, MatterEdit, NewMatter};
-use crate::clio::{ClioState, DeskError};
+use crate::clio::{self, ClioState, edited};
 use crate::clock::Clock;
 use crate::faults::Fault;
 use crate::gateway::Gateway;
@@ -33,6 +33,7 @@ pub(crate) struct AdminState {
 
 /// The routes, mounted at `/admin`.
 pub(crate) fn router(state: AdminState) -> Router {
+    let clio_records = clio::admin_router(Arc::clone(&state.clio)).with_state(());
     let gis_routes = gis::admin_router(Arc::clone(&state.gis));
     Router::new()
         .route("/calls", get(calls))
@@ -43,7 +44,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/faults/{id}", delete(remove_fault))
         .route("/faults/{id}/release", post(release))
         .route("/clock", get(clock).post(advance_clock))
-        .nest("/clio", clio_routes())
+        .nest("/clio", clio_routes().merge(clio_records))
         .with_state(state)
         .nest("/gis", gis_routes)
 }
@@ -139,26 +140,12 @@ async fn advance_clock(State(state): State<AdminState>, Json(wanted): Json<Advan
     done()
 }
 
-/// The answer to a person's edit.
-fn edited(result: Result<Value, DeskError>) -> Response {
-    match result {
-        Ok(page) => Json(page).into_response(),
-        Err(error) => {
-            let status = match error {
-                DeskError::Missing(_) => StatusCode::NOT_FOUND,
-                DeskError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            (status, Json(json!({"error": error.to_string()}))).into_response()
-        }
-    }
-}
-
 async fn matters(State(state): State<AdminState>) -> Response {
     Json(state.clio.matter_pages()).into_response()
 }
 
 async fn add_matter(State(state): State<AdminState>, Json(new): Json<NewMatter>) -> Response {
-    edited(state.clio.add_by_hand(new).map(|page| json!(page)))
+    edited(state.clio.add_by_hand(new))
 }
 
 async fn edit_matter(
@@ -166,11 +153,11 @@ async fn edit_matter(
     Path(id): Path<i64>,
     Json(edit): Json<MatterEdit>,
 ) -> Response {
-    edited(state.clio.edit_by_hand(id, &edit).map(|page| json!(page)))
+    edited(state.clio.edit_by_hand(id, &edit))
 }
 
 async fn delete_matter(State(state): State<AdminState>, Path(id): Path<i64>) -> Response {
-    edited(state.clio.delete_by_hand(id).map(|()| json!({"done": true})))
+    edited(state.clio.delete_by_hand(id))
 }
 
 async fn custom_fields(State(state): State<AdminState>) -> Response {
@@ -182,7 +169,7 @@ async fn edit_custom_field(
     Path(name): Path<String>,
     Json(edit): Json<FieldEdit>,
 ) -> Response {
-    edited(state.clio.edit_field_by_hand(&name, &edit).map(|page| json!(page)))
+    edited(state.clio.edit_field_by_hand(&name, &edit))
 }
 
 async fn contacts(State(state): State<AdminState>) -> Response {

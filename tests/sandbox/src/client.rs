@@ -1,5 +1,7 @@
 //! A typed client of the admin side, for tests and the demo.
 
+mod clio_records;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,6 +13,7 @@ use url::Url;
 use crate::calls::Calls;
 use crate::clio::hand::{ClioSettings, FieldEdit, FieldPage, MatterEdit, MatterPage, Named, NewMatter};
 use crate::faults::{Fault, FaultStatus};
+pub use crate::gis::AttachmentPage as GisAttachment;
 pub use crate::gis::Feature as GisFeature;
 use crate::strays::Stray;
 use crate::traffic::Traffic;
@@ -74,6 +77,61 @@ impl GisEdit {
     }
 }
 
+/// A file that a person hangs on a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GisFile {
+    /// The file's name.
+    pub name: String,
+    /// The file's type, such as `image/jpeg`.
+    pub content_type: String,
+    /// Its bytes.
+    pub content: GisFileContent,
+}
+
+/// The bytes of a [`GisFile`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GisFileContent {
+    /// These.
+    Bytes(Vec<u8>),
+    /// As many as said, made by the sandbox when they are read. Other seeds give other bytes.
+    Generated {
+        /// What the bytes are made from.
+        seed: u64,
+        /// How many.
+        size: u64,
+    },
+}
+
+impl GisFile {
+    /// A file of these bytes.
+    pub fn of(name: &str, content_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        let content = GisFileContent::Bytes(bytes.into());
+        Self { name: name.to_owned(), content_type: content_type.to_owned(), content }
+    }
+
+    /// A file of so many bytes, which the sandbox makes.
+    pub fn generated(name: &str, content_type: &str, seed: u64, size: u64) -> Self {
+        let content = GisFileContent::Generated { seed, size };
+        Self { name: name.to_owned(), content_type: content_type.to_owned(), content }
+    }
+
+    fn query(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("name", &self.name).append_pair("content_type", &self.content_type);
+        if let GisFileContent::Generated { seed, size } = &self.content {
+            query.append_pair("seed", &seed.to_string()).append_pair("size", &size.to_string());
+        }
+        query.finish()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        match &self.content {
+            GisFileContent::Bytes(bytes) => bytes.clone(),
+            GisFileContent::Generated { .. } => Vec::new(),
+        }
+    }
+}
+
 /// The button that a person presses at the consent page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -122,12 +180,33 @@ impl Admin {
         path: &str,
         body: Option<Value>,
     ) -> Result<reqwest::Response, AdminError> {
-        let address = format!("{}admin/{path}", self.root);
-        let verb = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or(reqwest::Method::GET);
-        let mut request = self.http.request(verb, address);
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(&body);
         }
+        Self::answered(method, path, request).await
+    }
+
+    async fn send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<reqwest::Response, AdminError> {
+        Self::answered(method, path, self.request(method, path).body(body)).await
+    }
+
+    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let address = format!("{}admin/{path}", self.root);
+        let verb = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or(reqwest::Method::GET);
+        self.http.request(verb, address)
+    }
+
+    async fn answered(
+        method: &str,
+        path: &str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, AdminError> {
         let response = request.send().await?;
         if response.status().is_success() {
             return Ok(response);
@@ -341,13 +420,61 @@ impl Admin {
         self.tell("DELETE", &format!("gis/layers/{layer}/features/{object_id}"), json!({})).await
     }
 
+    /// All attachments of a layer, by row and id.
+    pub async fn gis_attachments(&self, layer: u32) -> Result<Vec<GisAttachment>, AdminError> {
+        self.get(&format!("gis/layers/{layer}/attachments")).await
+    }
+
+    /// Hangs a file on a row as a person would, and gives its id.
+    pub async fn add_gis_attachment(
+        &self,
+        layer: u32,
+        object_id: i64,
+        file: &GisFile,
+    ) -> Result<i64, AdminError> {
+        let path = format!("gis/layers/{layer}/features/{object_id}/attachments?{}", file.query());
+        let answer: IdOfAttachment = self.send_bytes("POST", &path, file.bytes()).await?.json().await?;
+        Ok(answer.id)
+    }
+
+    /// Puts another file in the place of an attachment, which keeps its id.
+    pub async fn replace_gis_attachment(
+        &self,
+        layer: u32,
+        (object_id, id): (i64, i64),
+        file: &GisFile,
+    ) -> Result<(), AdminError> {
+        let path = format!("gis/layers/{layer}/features/{object_id}/attachments/{id}?{}", file.query());
+        self.send_bytes("PUT", &path, file.bytes()).await.map(drop)
+    }
+
+    /// Takes an attachment off its row.
+    pub async fn delete_gis_attachment(
+        &self,
+        layer: u32,
+        (object_id, id): (i64, i64),
+    ) -> Result<(), AdminError> {
+        self.tell("DELETE", &format!("gis/layers/{layer}/features/{object_id}/attachments/{id}"), json!({}))
+            .await
+    }
+
+    /// The bytes of an attachment.
+    pub async fn gis_attachment_bytes(
+        &self,
+        layer: u32,
+        (object_id, id): (i64, i64),
+    ) -> Result<Vec<u8>, AdminError> {
+        let path = format!("gis/layers/{layer}/features/{object_id}/attachments/{id}");
+        Ok(self.send("GET", &path, None).await?.bytes().await?.to_vec())
+    }
+
     /// Turns switches of a layer: `max_record_count`, `service_limit`, `edit_tracking`, `last_edit_date`,
-    /// `remove_field`, `high_precision`.
+    /// `remove_field`, `high_precision`, `attachments`, `query_attachments`, `client_global_ids`, `table`.
     pub async fn layer_settings(&self, layer: u32, settings: Value) -> Result<(), AdminError> {
         self.tell("POST", &format!("gis/layers/{layer}/settings"), settings).await
     }
 
-    /// Publishes a layer anew: every row gets a new object id and a new global id.
+    /// Publishes a layer anew: every row, and every attachment, gets a new id and a new global id.
     pub async fn republish(&self, layer: u32) -> Result<(), AdminError> {
         self.tell("POST", &format!("gis/layers/{layer}/republish"), json!({})).await
     }
@@ -366,6 +493,11 @@ impl Admin {
 #[derive(Deserialize)]
 struct NowAnswer {
     now: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+struct IdOfAttachment {
+    id: i64,
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,8 @@ use crate::gis::{Feature, Layer};
 mod columns;
 mod records;
 
+pub(crate) use columns::free_name;
+
 /// Why a file makes no layer at all.
 #[derive(Debug, thiserror::Error)]
 pub enum CsvLayerError {

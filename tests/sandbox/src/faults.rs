@@ -23,7 +23,7 @@ pub struct Fault {
     /// Text that the path with its query must contain, as sent (percent-encoded).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Text that the request's body must contain, as sent.
+    /// Text that the request's body must contain, as sent. Of a request that brings a file only the beginning counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// How many matching requests pass unharmed first.
@@ -45,6 +45,33 @@ impl Fault {
     /// A fault that strikes the next request to a system, once.
     pub fn new(system: System, action: Action) -> Self {
         Self { system, method: None, path: None, body: None, skip: 0, times: once(), action }
+    }
+
+    /// The address for the next upload has ended, though the clock says otherwise.
+    pub fn put_url_ended() -> Self {
+        let body = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>";
+        Self::new(System::Storage, Action::xml(403, body)).method("PUT")
+    }
+
+    /// The storage fails at the next upload.
+    pub fn storage_error() -> Self {
+        let body =
+            "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
+        Self::new(System::Storage, Action::xml(500, body)).method("PUT")
+    }
+
+    /// The next upload breaks off before its end, and nothing of it is stored.
+    pub fn upload_breaks_off() -> Self {
+        Self::new(System::Storage, Action::Drop).method("PUT")
+    }
+
+    /// Clio does not find the next upload that is marked as done, though its bytes are there.
+    pub fn upload_not_found() -> Self {
+        let error =
+            serde_json::json!({"error": {"type": "UploadNotFoundError", "message": "Upload not found"}});
+        let json = [("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
+        let action = Action::Status { status: 422, body: error.to_string(), headers: json.into() };
+        Self::new(System::Clio, action).method("PATCH").path("/documents/").body("fully_uploaded")
     }
 
     /// Strikes this verb only.
@@ -119,6 +146,13 @@ pub enum Action {
     Html,
     /// Applied; half of the answer arrives under the length of the whole, then the connection closes.
     Truncate,
+    /// Applied; the answer's second half is replaced by the body of an ArcGIS error, and the answer ends as a whole one.
+    ErrorMidway {
+        /// The ArcGIS error code, such as 498.
+        code: i64,
+        /// The error's message.
+        message: String,
+    },
     /// The connection closes before anything is applied.
     Drop,
     /// Applied; the connection closes without an answer.
@@ -131,7 +165,8 @@ pub enum Action {
         /// Milliseconds.
         ms: u64,
     },
-    /// Applied twice, as a gateway does that repeats a request; the second answer is given.
+    /// Applied twice, as a gateway does that repeats a request; the second answer is given. A request with a file of
+    /// several megabytes is applied once.
     ApplyTwice,
     /// Answered 429; nothing is applied.
     RateLimited {
@@ -152,6 +187,13 @@ pub enum Action {
         #[serde(default)]
         details: Vec<String>,
     },
+}
+
+impl Action {
+    fn xml(status: u16, body: &str) -> Self {
+        let headers = [("content-type".to_owned(), "application/xml".to_owned())].into();
+        Self::Status { status, body: body.to_owned(), headers }
+    }
 }
 
 /// A fault as `GET /admin/faults` lists it.

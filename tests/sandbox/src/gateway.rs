@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, BodyDataStream, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Json, Response};
 use bytes::Bytes;
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
+use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::calls::{Calls, Effect, System};
@@ -24,8 +25,11 @@ use crate::openapi::Spec;
 use crate::traffic::{Recorder, Traffic};
 use crate::{clio, gis};
 
-/// Larger than any body that either system takes.
+/// Larger than any body that either system takes whole.
 const GREATEST_BODY: usize = 256 * 1024 * 1024;
+
+/// How much of a request that brings a file is held in memory; the rest passes as it arrives.
+const HELD_OF_A_FILE: usize = 4 * 1024 * 1024;
 
 /// How long the first half of a cut answer has to leave before the connection closes.
 const HALF_ANSWER_LEAVES: Duration = Duration::from_millis(50);
@@ -33,6 +37,10 @@ const HALF_ANSWER_LEAVES: Duration = Duration::from_millis(50);
 /// Marks an answer that must reach the client byte for byte, uncompressed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AsItIs;
+
+/// Marks an answer whose body passes as it is made, under the length that the answer tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OnItsWay;
 
 /// The gateway before both systems.
 pub(crate) struct Gateway {
@@ -91,7 +99,7 @@ impl Gateway {
     }
 
     fn count(&self, system: System, effect: Effect, label: String) {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).of_mut(system).count(effect, label);
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).count(system, effect, label);
     }
 
     fn count_limited(&self, system: System) {
@@ -124,10 +132,54 @@ impl Judge {
     }
 }
 
-/// One request, its body read.
+/// A request's body: all of it, or the beginning of a long one and what is still to come.
+struct Sent {
+    beginning: Bytes,
+    rest: Mutex<Option<BodyDataStream>>,
+}
+
+impl Sent {
+    fn whole(body: Bytes) -> Self {
+        Self { beginning: body, rest: Mutex::default() }
+    }
+
+    /// Reads the beginning of a body that may be long.
+    async fn begin(body: Body) -> Result<Self, axum::Error> {
+        let mut rest = body.into_data_stream();
+        let mut beginning = Vec::new();
+        while beginning.len() < HELD_OF_A_FILE {
+            match rest.next().await {
+                Some(piece) => beginning.extend_from_slice(&piece?),
+                None => return Ok(Self::whole(beginning.into())),
+            }
+        }
+        Ok(Self { beginning: beginning.into(), rest: Mutex::new(Some(rest)) })
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Option<BodyDataStream>> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The body. What is still to come can be had once only.
+    fn body(&self) -> Body {
+        match self.rest().take() {
+            None => Body::from(self.beginning.clone()),
+            Some(rest) => {
+                let beginning = stream::once(std::future::ready(Ok(self.beginning.clone())));
+                Body::from_stream(beginning.chain(rest))
+            }
+        }
+    }
+
+    fn can_be_repeated(&self) -> bool {
+        self.rest().is_none()
+    }
+}
+
+/// One request, its body read, or begun if it brings a file.
 struct Exchange {
     head: Parts,
-    body: Bytes,
+    body: Sent,
     system: System,
     effect: Effect,
     scissors: Scissors,
@@ -135,7 +187,7 @@ struct Exchange {
 
 impl Exchange {
     fn request(&self) -> Request {
-        let mut request = Request::new(Body::from(self.body.clone()));
+        let mut request = Request::new(self.body.body());
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = self.head.uri.clone();
         *request.headers_mut() = self.head.headers.clone();
@@ -149,19 +201,61 @@ impl Exchange {
     }
 }
 
-/// An answer, its body read.
-#[derive(Clone)]
+/// The body of an answer.
+enum Given {
+    Whole(Bytes),
+    /// A long one, of so many bytes.
+    OnItsWay(Body, u64),
+}
+
+impl Given {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Whole(body) => body.len() as u64,
+            Self::OnItsWay(_, length) => *length,
+        }
+    }
+
+    fn into_body(self) -> Body {
+        match self {
+            Self::Whole(body) => Body::from(body),
+            Self::OnItsWay(body, _) => body,
+        }
+    }
+}
+
+/// An answer, its body read unless it is a long one.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: Bytes,
+    body: Given,
+    as_it_is: bool,
 }
 
 impl Answer {
     async fn read(response: Response) -> Self {
         let (head, body) = response.into_parts();
-        let body = to_bytes(body, GREATEST_BODY).await.unwrap_or_default();
-        Self { status: head.status, headers: head.headers, body }
+        let as_it_is = head.extensions.get::<AsItIs>().is_some();
+        let length =
+            head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let body = match length.filter(|_| head.extensions.get::<OnItsWay>().is_some()) {
+            Some(length) => Given::OnItsWay(body, length),
+            None => Given::Whole(to_bytes(body, GREATEST_BODY).await.unwrap_or_default()),
+        };
+        Self { status: head.status, headers: head.headers, body, as_it_is }
+    }
+
+    /// The same answer, in which an error's text stands in place of the second half. Nothing in its frame tells.
+    fn with_error_midway(mut self, error: &Value) -> Self {
+        let half = self.body.length() / 2;
+        let first = up_to(std::mem::replace(&mut self.body, Given::Whole(Bytes::new())).into_body(), half);
+        let error = Bytes::from(error.to_string());
+        let length = half + error.len() as u64;
+        let body = Body::from_stream(first.chain(stream::once(std::future::ready(Ok(error)))));
+        self.headers.remove(header::CONTENT_LENGTH);
+        self.body = Given::OnItsWay(body, length);
+        self.as_it_is = true;
+        self
     }
 
     async fn of(response: impl IntoResponse) -> Self {
@@ -194,19 +288,27 @@ async fn answer(gateway: &Gateway, scissors: Scissors, request: Request) -> Resp
         (System::Clio, clio::effect(method, path), clio::label(method, path))
     } else if path.starts_with("/arcgis/") {
         (System::Gis, gis::effect(&head.method, path), gis_label(method, path))
+    } else if path.starts_with(clio::STORAGE) {
+        let effect = if head.method == Method::GET { Effect::Read } else { Effect::Write };
+        (System::Storage, effect, String::new())
     } else {
-        return (StatusCode::NOT_FOUND, "neither /api/v4, /oauth, /arcgis nor /admin\n").into_response();
+        return (StatusCode::NOT_FOUND, "neither /api/v4, /oauth, /storage, /arcgis nor /admin\n")
+            .into_response();
     };
-    let Ok(body) = to_bytes(body, GREATEST_BODY).await else {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    let is_upload = system == System::Storage || (system == System::Gis && gis::takes_files(path));
+    let body = if is_upload {
+        Sent::begin(body).await
+    } else {
+        to_bytes(body, GREATEST_BODY).await.map(Sent::whole)
     };
+    let Ok(body) = body else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     gateway.count(system, effect, label);
     let exchange = Exchange { head, body, system, effect, scissors };
     let fired = gateway.faults.take(&Struck {
         system,
         method: exchange.head.method.as_str(),
         path_and_query: exchange.path_and_query(),
-        body: &exchange.body,
+        body: &exchange.body.beginning,
     });
     let delivery = match &fired {
         None => Delivery::Whole(gateway.pass(&exchange).await),
@@ -225,8 +327,14 @@ async fn strike(gateway: &Gateway, exchange: &Exchange, fired: &Fired) -> Delive
         }
         Action::Truncate => return Delivery::Half(gateway.pass(exchange).await),
         Action::ApplyTwice => {
-            gateway.pass(exchange).await;
+            // A gateway has no long body any more when it has sent it on.
+            if exchange.body.can_be_repeated() {
+                gateway.pass(exchange).await;
+            }
             gateway.pass(exchange).await
+        }
+        Action::ErrorMidway { code, message } => {
+            gateway.pass(exchange).await.with_error_midway(&arcgis_error(*code, message, &[]))
         }
         Action::AppliedThen504 => {
             gateway.pass(exchange).await;
@@ -300,27 +408,40 @@ fn deliver(gateway: &Gateway, exchange: &Exchange, delivery: Delivery) -> Respon
     if let Ok(date) = HeaderValue::from_str(&http_date(gateway.clock.now())) {
         response.headers_mut().insert(header::DATE, date);
     }
+    if answer.as_it_is || !is_whole {
+        response.extensions_mut().insert(AsItIs);
+    }
     if is_whole {
-        *response.body_mut() = Body::from(answer.body);
+        *response.body_mut() = answer.body.into_body();
         return response;
     }
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
-    response.extensions_mut().insert(AsItIs);
-    *response.body_mut() = half(answer.body);
+    let length = answer.body.length();
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    *response.body_mut() = cut_after(answer.body.into_body(), length / 2);
     response
 }
 
-/// The first half of a body, then an error, which closes the connection.
-fn half(mut body: Bytes) -> Body {
-    let first = body.split_to(body.len() / 2);
-    Body::from_stream(stream::unfold(Some(first), |first| async move {
-        let first = first?;
-        if first.is_empty() {
-            tokio::time::sleep(HALF_ANSWER_LEAVES).await;
-            return Some((Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)), None));
+/// The beginning of a body, of so many bytes.
+fn up_to(body: Body, length: u64) -> impl Stream<Item = Result<Bytes, axum::Error>> {
+    stream::try_unfold((body.into_data_stream(), length), |(mut body, left)| async move {
+        if left == 0 {
+            return Ok(None);
         }
-        Some((Ok(first), Some(Bytes::new())))
-    }))
+        let Some(piece) = body.next().await else { return Ok(None) };
+        let mut piece = piece?;
+        piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        let left = left.saturating_sub(piece.len() as u64);
+        Ok(Some((piece, (body, left))))
+    })
+}
+
+/// The beginning of a body, then an error, which closes the connection.
+fn cut_after(body: Body, length: u64) -> Body {
+    let cut = stream::once(async {
+        tokio::time::sleep(HALF_ANSWER_LEAVES).await;
+        Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)))
+    });
+    Body::from_stream(up_to(body, length).chain(cut))
 }
 
 fn record(gateway: &Gateway, exchange: &Exchange, delivery: &Delivery, struck: bool) {
@@ -328,7 +449,13 @@ fn record(gateway: &Gateway, exchange: &Exchange, delivery: &Delivery, struck: b
         return;
     }
     let (status, body) = match delivery {
-        Delivery::Whole(answer) | Delivery::Half(answer) => (answer.status.as_u16(), answer.body.clone()),
+        Delivery::Whole(answer) | Delivery::Half(answer) => {
+            let body = match &answer.body {
+                Given::Whole(body) => body.clone(),
+                Given::OnItsWay(_, length) => Bytes::from(format!("({length} bytes, not recorded)")),
+            };
+            (answer.status.as_u16(), body)
+        }
         Delivery::Never => (0, Bytes::new()),
     };
     let request_headers = exchange.head.headers.iter().filter_map(|(name, value)| {
@@ -342,7 +469,7 @@ fn record(gateway: &Gateway, exchange: &Exchange, delivery: &Delivery, struck: b
         path: exchange.head.uri.path().to_owned(),
         query: exchange.head.uri.query().unwrap_or_default().to_owned(),
         request_headers: request_headers.collect(),
-        request_body: String::from_utf8_lossy(&exchange.body).into_owned(),
+        request_body: String::from_utf8_lossy(&exchange.body.beginning).into_owned(),
         status,
         response_body: String::from_utf8_lossy(&body).into_owned(),
         struck,
@@ -355,12 +482,18 @@ fn record(gateway: &Gateway, exchange: &Exchange, delivery: &Delivery, struck: b
     }
 }
 
-/// Verb and path below the feature server, as they are counted: `POST 2/query`.
+/// Verb and path below the feature server, ids of rows and attachments replaced, as they are counted: `POST 2/query`,
+/// `GET 2/{id}/attachments/{id}`.
 fn gis_label(method: &str, path: &str) -> String {
     let below = match path.split_once("/FeatureServer") {
-        Some((_, "" | "/")) => "FeatureServer",
-        Some((_, below)) => below.trim_matches('/'),
-        None => path.trim_start_matches("/arcgis/"),
+        Some((_, "" | "/")) => "FeatureServer".to_owned(),
+        Some((_, below)) => {
+            let parts = below.trim_matches('/').split('/').enumerate();
+            let is_id = |part: &str| part.parse::<i64>().is_ok();
+            let parts = parts.map(|(at, part)| if at > 0 && is_id(part) { "{id}" } else { part });
+            parts.collect::<Vec<_>>().join("/")
+        }
+        None => path.trim_start_matches("/arcgis/").to_owned(),
     };
     format!("{method} {below}")
 }

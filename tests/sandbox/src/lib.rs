@@ -13,6 +13,7 @@ pub mod client;
 pub mod clio;
 pub mod clock;
 pub mod csv_layer;
+pub mod data_layer;
 pub mod endpoints;
 pub mod faults;
 mod gateway;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sandbox::city::ACTIVE_LITIGATIONS;
-use sandbox::csv_layer::{CsvLayerError, layer_from_csv};
+use sandbox::city::{ACTIVE_LITIGATIONS, City};
+use sandbox::data_layer::{DataLayerError, layer_from_file};
 use sandbox::{ClioOptions, GisOptions, Sandbox, SandboxError, SandboxOptions};
 
 /// Gives the same sample city at every start.
@@ -20,12 +20,28 @@ struct Arguments {
     /// The address to listen at.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8600")]
     listen: SocketAddr,
-    /// A CSV file whose rows become the layer of active litigations.
+    /// A file whose rows become the layer of active litigations: CSV, a feature collection (RFC 7946), or saved
+    /// answers of an ArcGIS query.
     #[arg(long, value_name = "FILE", conflicts_with = "litigations")]
     gis_data: Option<PathBuf>,
     /// How many litigations the sample city has.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     litigations: usize,
+    /// How many attachments the sample city's litigations have together; three to five litigations if absent.
+    #[arg(long, value_name = "N", conflicts_with = "gis_data")]
+    attachments: Option<usize>,
+    /// The size of each attachment of the sample city in bytes; small ones of different sizes if absent.
+    #[arg(long, value_name = "BYTES", conflicts_with = "gis_data")]
+    attachment_bytes: Option<u64>,
+    /// How many of a hundred litigations of the sample city have notes.
+    #[arg(long, value_name = "PERCENT", conflicts_with = "gis_data", value_parser = clap::value_parser!(u32).range(..=100))]
+    notes: Option<u32>,
+    /// How many of a hundred litigations of the sample city have a coming court date.
+    #[arg(long, value_name = "PERCENT", conflicts_with = "gis_data", value_parser = clap::value_parser!(u32).range(..=100))]
+    court_dates: Option<u32>,
+    /// Makes the sample city's history a table without points.
+    #[arg(long, conflicts_with = "gis_data")]
+    history_table: bool,
     /// Clio's requests a minute and access token; 0 for no limit.
     #[arg(long, value_name = "N", default_value_t = 50)]
     rate_limit: u32,
@@ -52,7 +68,7 @@ enum RunError {
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
-    Csv(#[from] CsvLayerError),
+    Data(#[from] DataLayerError),
     #[error("cannot wait for Ctrl-C: {0}")]
     Signal(#[from] std::io::Error),
 }
@@ -71,9 +87,9 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), RunError> {
     let gis = match &arguments.gis_data {
-        None => GisOptions::city(arguments.litigations, CITY_SEED),
+        None => GisOptions::of_city(city(&arguments)),
         Some(file) => {
-            let read = layer_from_csv(file, ACTIVE_LITIGATIONS)?;
+            let read = layer_from_file(file, ACTIVE_LITIGATIONS)?;
             for warning in &read.warnings {
                 tracing::warn!("{}: {warning}", file.display());
             }
@@ -103,6 +119,18 @@ async fn run(arguments: Arguments) -> Result<(), RunError> {
     announce(&sandbox, &credentials, &callbacks);
     stop_asked_for().await?;
     Ok(sandbox.stop().await?)
+}
+
+fn city(arguments: &Arguments) -> City {
+    let usual = City::new(arguments.litigations, CITY_SEED);
+    City {
+        attachments: arguments.attachments.unwrap_or(usual.attachments),
+        attachment_bytes: arguments.attachment_bytes,
+        notes_percent: arguments.notes.unwrap_or(usual.notes_percent),
+        court_dates_percent: arguments.court_dates.unwrap_or(usual.court_dates_percent),
+        history_table: arguments.history_table,
+        ..usual
+    }
 }
 
 /// Waits for Ctrl-C or for the signal by which containers are stopped.
@@ -137,6 +165,7 @@ Its admin side, to look and edit as a person would:
   curl {root}/admin/calls
   curl {root}/admin/clio/matters
   curl {root}/admin/gis/layers/{ACTIVE_LITIGATIONS}/features
+  curl {root}/admin/gis/layers/{ACTIVE_LITIGATIONS}/attachments
   curl -X POST {root}/admin/clock -H 'content-type: application/json' -d '{{\"advance_seconds\": 60}}'
   curl -X POST {root}/admin/faults -H 'content-type: application/json' \\
        -d '{{\"system\": \"clio\", \"method\": \"POST\", \"action\": {{\"kind\": \"applied_then_504\"}}}}'

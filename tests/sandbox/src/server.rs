@@ -41,7 +41,8 @@ pub struct SandboxOptions {
     /// The ArcGIS half.
     pub gis: GisOptions,
     /// A file that keeps the whole state over restarts. With it, an answer is given only once everything that it may
-    /// rest on is in the file, so that a crash loses nothing that anybody was told.
+    /// rest on is in the file, so that a crash loses nothing that anybody was told. Attachments and
+    /// documents are kept in folders beside it, of the same name with the endings `attachments` and `documents`.
     pub keep: Option<PathBuf>,
     /// Clio's specification, against which every exchange is held; see [`Sandbox::violations`].
     pub specification: Option<Arc<Spec>>,
@@ -169,9 +170,17 @@ impl Sandbox {
             url.join(&format!("arcgis/rest/services/{}/FeatureServer", options.gis.service))?;
         let admin = Admin::at(url.clone())?;
 
+        let mut gis_options = options.gis;
+        if let (None, Some(keep)) = (&gis_options.attachment_folder, &options.keep) {
+            gis_options.attachment_folder = Some(keep.with_extension("attachments"));
+        }
         let clock = Clock::new();
-        let clio = Arc::new(ClioState::new(clock.clone(), options.clio));
-        let gis = Arc::new(GisState::new(clock.clone(), options.gis));
+        let mut clio_options = options.clio;
+        if let (None, Some(keep)) = (&clio_options.document_folder, &options.keep) {
+            clio_options.document_folder = Some(keep.with_extension("documents"));
+        }
+        let clio = Arc::new(ClioState::new(clock.clone(), clio_options));
+        let gis = Arc::new(GisState::new(clock.clone(), gis_options));
         let systems = Router::new()
             .merge(clio::router(Arc::clone(&clio)))
             .nest("/arcgis", gis::router(Arc::clone(&gis)));

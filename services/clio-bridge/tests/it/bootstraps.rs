@@ -10,7 +10,7 @@ async fn a_bootstrap_makes_what_is_missing_and_passes_over_what_is_only_alike() 
     let office = Office::bare().await;
     let report = office.bootstrap().await.unwrap();
     assert!(report.found.is_empty(), "{report:?}");
-    assert_eq!(report.made.len(), 3 + 13, "{report:?}");
+    assert_eq!(report.made.len(), office.wanted(), "{report:?}");
 
     let found = office.found().await;
     let groups = office.admin.groups().await.unwrap();
@@ -29,7 +29,7 @@ async fn a_second_bootstrap_writes_nothing() {
     let office = Office::ready().await;
     let before = office.found().await;
     let report = office.bootstrap().await.unwrap();
-    assert!(report.made.is_empty() && report.found.len() == 16, "{report:?}");
+    assert!(report.made.is_empty() && report.found.len() == office.wanted(), "{report:?}");
     assert_eq!(office.calls().await.writes, 0);
     assert_eq!(office.found().await.custom_fields, before.custom_fields);
 }
@@ -69,4 +69,18 @@ async fn before_a_bootstrap_everything_waits_and_says_why() {
     assert!(error.message.contains("run `databridge bootstrap`"), "{error}");
     let effect = office.effect(crate::office::create("E-1", &[]), false).await;
     assert!(matches!(effect, databridge_bridge::Effect::NotNow(_)), "{effect:?}");
+}
+
+#[tokio::test]
+async fn the_calendar_is_found_or_made_by_its_exact_name_and_two_of_it_are_told() {
+    let office = Office::ready().await;
+    let calendars = office.admin.calendars().await.unwrap();
+    let ours: Vec<_> = calendars.iter().filter(|calendar| calendar.name == "NP Clinic Calendar").collect();
+    assert_eq!(ours.len(), 1, "those alike are others': {calendars:?}");
+    assert_eq!(u64::try_from(ours[0].id).ok(), office.found().await.calendar_id);
+    let other = office.admin.add_calendar("NP Clinic Calendar").await.unwrap();
+    let Err(BootstrapError::Disorder(told)) = office.bootstrap().await else { panic!("no disorder") };
+    for id in [ours[0].id, other.id] {
+        assert!(told.len() == 1 && told[0].contains(&id.to_string()), "{told:?}");
+    }
 }

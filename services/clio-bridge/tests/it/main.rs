@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail a test")]
 
 mod bootstraps;
+mod calendar_entries;
+mod documents;
+mod notes;
 mod office;
 mod pulls;
 mod pushes;

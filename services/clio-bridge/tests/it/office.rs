@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clio_bridge::{
-    Catalogue, ClioClient, ClioSystem, Errand, FixedToken, Found, Matters, Report, Token, bootstrap,
+    Catalogue, ClioClient, ClioFile, ClioSystem, Errand, FixedToken, Found, ObjectStoreContents, Report,
+    Token, bootstrap,
 };
-use databridge_bridge::{Effect, OutsideSystem, Page, PushTask, Span, Start, StillMine};
+use databridge_bridge::{
+    Earlier, Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine,
+};
 use databridge_broker::async_nats::jetstream::kv;
 use databridge_broker::{Broker, names};
 use databridge_config::ConfigFolder;
 use databridge_config::env::NatsEnv;
-use databridge_model::{CollectionName, Fields, Op, OutcomeResult, PushRequest, RunId, Target, Value};
+use databridge_model::{
+    CollectionName, Fields, Op, OutcomeResult, Parked, PushId, PushRequest, RunId, Target, Value,
+};
 use databridge_nats_server::NatsServer;
 use databridge_runtime::Clock;
 use sandbox::calls::Counts;
@@ -33,7 +38,7 @@ pub(crate) struct Office {
     pub(crate) broker: Broker,
     pub(crate) client: ClioClient,
     pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) matters: Matters,
+    pub(crate) file: ClioFile,
     pub(crate) system: ClioSystem,
     pub(crate) clock: Clock,
     _nats: NatsServer,
@@ -42,10 +47,33 @@ pub(crate) struct Office {
 /// The result of a settled effect, the record's id and values, what was parked, and the calls.
 pub(crate) struct Settled {
     pub(crate) result: OutcomeResult,
-    pub(crate) shown: Option<databridge_bridge::Shown>,
+    pub(crate) shown: Option<Shown>,
     pub(crate) parked: std::collections::BTreeMap<String, String>,
     pub(crate) error: String,
+    pub(crate) field: Option<String>,
     pub(crate) calls: u32,
+}
+
+impl Settled {
+    pub(crate) fn of(effect: Effect) -> Self {
+        let Effect::Settled { result, shown, parked, error, calls } = effect else {
+            panic!("not settled: {effect:?}");
+        };
+        let field = error.as_ref().and_then(|error| error.field.clone());
+        Self { result, shown, parked, error: error.map(|e| e.message).unwrap_or_default(), field, calls }
+    }
+}
+
+/// What one push comes to.
+pub(crate) async fn effect(
+    system: &ClioSystem,
+    collection: &str,
+    push: PushRequest,
+    earlier: Option<Earlier>,
+) -> Effect {
+    let still_mine = StillMine(Arc::new(|| true));
+    let task = PushTask { push, doubtful: earlier.is_some(), earlier, still_mine };
+    system.apply(&CollectionName::parse(collection).unwrap(), vec![task]).await.remove(0)
 }
 
 impl Office {
@@ -76,18 +104,24 @@ impl Office {
         broker.jetstream().create_or_update_key_value(bucket).await.unwrap();
         let token = FixedToken(Token::new(access_token(&sandbox).await));
         let client = ClioClient::new(&sandbox.url(), Arc::new(token), clock.clone()).unwrap();
-        let matters = Matters::read(&config()).unwrap();
+        let file = ClioFile::read(&config()).unwrap();
         let catalogue =
-            Catalogue::open(&broker, client.clone(), &matters.settings, clock.clone()).await.unwrap();
+            Catalogue::open(&broker, client.clone(), &file.settings, clock.clone()).await.unwrap();
         let catalogue = Arc::new(catalogue);
-        let system = ClioSystem::new(matters.clone(), client.clone(), Arc::clone(&catalogue));
-        Self { admin, sandbox, broker, client, catalogue, matters, system, clock, _nats: nats }
+        let contents = Arc::new(ObjectStoreContents(broker.clone()));
+        let system = ClioSystem::new(file.clone(), client.clone(), Arc::clone(&catalogue), contents).unwrap();
+        Self { admin, sandbox, broker, client, catalogue, file, system, clock, _nats: nats }
     }
 
     pub(crate) async fn bootstrap(&self) -> Result<Report, clio_bridge::BootstrapError> {
-        let (found, report) = bootstrap(&self.client, &self.matters.settings, &self.clock).await?;
+        let (found, report) = bootstrap(&self.client, &self.file.settings, &self.clock).await?;
         self.catalogue.keep(found).await.unwrap();
         Ok(report)
+    }
+
+    /// How many things a bootstrap finds or makes: group, practice area, client, calendar and the custom fields.
+    pub(crate) fn wanted(&self) -> usize {
+        4 + self.file.settings.custom_fields.len()
     }
 
     pub(crate) async fn found(&self) -> Arc<Found> {
@@ -137,7 +171,7 @@ impl Office {
     }
 
     /// The one record of a matter, as a pull shows it.
-    pub(crate) async fn pull(&self, id: i64) -> databridge_bridge::Shown {
+    pub(crate) async fn pull(&self, id: i64) -> Shown {
         let page = self.system.by_ids(&Self::collection(), &[id.to_string()]).await.unwrap();
         page.records.into_iter().next().unwrap()
     }
@@ -148,12 +182,50 @@ impl Office {
     }
 
     pub(crate) async fn push(&self, push: PushRequest, doubtful: bool) -> Settled {
-        match self.effect(push, doubtful).await {
-            Effect::Settled { result, shown, parked, error, calls } => {
-                Settled { result, shown, parked, error: error.map(|e| e.message).unwrap_or_default(), calls }
+        Settled::of(self.effect(push, doubtful).await)
+    }
+
+    /// Everything that a complete listing of a collection shows.
+    pub(crate) async fn listed(&self, collection: &str) -> (Vec<Shown>, Vec<Parked>) {
+        let collection = CollectionName::parse(collection).unwrap();
+        let start = self.system.start(&collection, &Span::Whole, None).await.unwrap();
+        let Start::Listing(mut place) = start else { panic!("nothing is listed") };
+        let (mut records, mut notices) = (Vec::new(), Vec::new());
+        loop {
+            let page = self.system.page(&collection, &place, 999).await.unwrap();
+            records.extend(page.records);
+            notices.extend(page.notices);
+            match page.next {
+                Next::More(next) => place = next,
+                Next::End(_) => return (records, notices),
             }
-            other => panic!("not settled: {other:?}"),
         }
+    }
+
+    /// One record of a collection, as a look-up by its id shows it.
+    pub(crate) async fn shown(&self, collection: &str, id: impl ToString) -> Shown {
+        let collection = CollectionName::parse(collection).unwrap();
+        self.system.by_ids(&collection, &[id.to_string()]).await.unwrap().records.remove(0)
+    }
+
+    /// A push to a collection, after an attempt of which nobody knows whether it was done.
+    pub(crate) async fn effect_in(
+        &self,
+        collection: &str,
+        push: PushRequest,
+        earlier: Option<Earlier>,
+    ) -> Effect {
+        effect(&self.system, collection, push, earlier).await
+    }
+
+    /// The same, settled.
+    pub(crate) async fn push_to(
+        &self,
+        collection: &str,
+        push: PushRequest,
+        earlier: Option<Earlier>,
+    ) -> Settled {
+        Settled::of(self.effect_in(collection, push, earlier).await)
     }
 
     /// No request was outside the sandbox's table of endpoints, nor outside Clio's specification where it is at hand.
@@ -172,8 +244,15 @@ impl Office {
     }
 }
 
+/// The shipped system file. A bridge knows no routes, so there are none.
 pub(crate) fn config() -> ConfigFolder {
-    ConfigFolder::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config"))).unwrap()
+    let (folder, file) = (tempfile::tempdir().unwrap(), "systems/clio.toml");
+    for name in ["systems", "routes"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/examples/whole")).join(file);
+    std::fs::copy(shipped, folder.path().join(file)).unwrap();
+    ConfigFolder::read(folder.path()).unwrap()
 }
 
 pub(crate) fn text(text: &str) -> Value {
@@ -203,8 +282,28 @@ pub(crate) fn create(warrant: &str, values: &[(&str, Value)]) -> PushRequest {
     }
 }
 
+/// The id of a push of one link.
+pub(crate) fn push_id(counter: u64) -> PushId {
+    PushId { link: "litigation_notes.C-1".to_owned(), counter }
+}
+
+/// A create below a matter, as a link's first push.
+pub(crate) fn create_below(matter: i64, values: &[(&str, Value)]) -> PushRequest {
+    PushRequest {
+        parent: Some(matter.to_string()),
+        push: Some(push_id(1)),
+        set: fields(values),
+        ..create("", &[])
+    }
+}
+
+/// A delete of a record that was shown so.
+pub(crate) fn delete(of: &Shown) -> PushRequest {
+    PushRequest { op: Op::Delete, ..update(of, &[]) }
+}
+
 /// An update of a record that was shown so.
-pub(crate) fn update(of: &databridge_bridge::Shown, values: &[(&str, Value)]) -> PushRequest {
+pub(crate) fn update(of: &Shown, values: &[(&str, Value)]) -> PushRequest {
     let set = fields(values);
     let expect =
         set.keys().map(|name| (name.clone(), of.fields.get(name).cloned().unwrap_or_default())).collect();

@@ -65,7 +65,7 @@ async fn the_service_bootstraps_on_request_and_answers_a_push() {
     let service = tokio::spawn(run(settings, office.broker.clone(), office.clock.clone(), stop.clone()));
 
     let BootstrapReply::Report(report) = ask_for_bootstrap(&office).await else { panic!("no report") };
-    assert_eq!(report.made.len(), 16);
+    assert_eq!(report.made.len(), office.wanted());
 
     let mut outcomes = office.broker.client().subscribe("outcome.clio.>").await.unwrap();
     office.broker.client().flush().await.unwrap();

@@ -1,7 +1,7 @@
 //! Comparing both systems, over the sandbox's own account of them. It shares no code with the converters.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use databridge_model::Parked;
@@ -97,12 +97,20 @@ impl Comparer {
     /// A person's own: the pairs are read off the route file as plain TOML.
     pub fn from_routes(folder: &Path) -> anyhow::Result<Self> {
         let routes = folder.join("routes");
-        let file = std::fs::read_dir(&routes)
+        let mut files: Vec<_> = std::fs::read_dir(&routes)
             .with_context(|| format!("{} cannot be read", routes.display()))?
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| path.extension().is_some_and(|extension| extension == "toml"))
-            .with_context(|| format!("{} holds no route", routes.display()))?;
-        let route: toml::Value = toml::from_str(&std::fs::read_to_string(&file)?)?;
+            .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+            .collect();
+        files.sort();
+        let is_mirror =
+            |route: &toml::Value| route.get("kind").and_then(toml::Value::as_str) == Some("mirror");
+        let read = |file: &PathBuf| toml::from_str(&std::fs::read_to_string(file).ok()?).ok();
+        let route: toml::Value = files
+            .iter()
+            .filter_map(read)
+            .find(is_mirror)
+            .with_context(|| format!("{} holds no mirror route", routes.display()))?;
         let text =
             |value: &toml::Value, key: &str| value.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         let side = |side: &str| {

@@ -7,6 +7,9 @@
     reason = "what fails here fails the test"
 )]
 
+mod attachments;
+mod contents;
+mod history;
 mod pulls;
 mod pushes;
 mod service;

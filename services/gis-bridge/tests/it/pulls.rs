@@ -44,7 +44,7 @@ async fn a_record_shows_the_declared_fields_in_canonical_form() {
     let Value::Point(point) = record.fields["shape"] else { panic!("{record:?}") };
     assert!((point.lon - row.lon.unwrap()).abs() < 1e-6 && (point.lat - row.lat.unwrap()).abs() < 1e-6);
     assert!(record.handle["global_id"].is_string());
-    assert_eq!(record.fields.len(), 12, "just the declared fields: {record:?}");
+    assert_eq!(record.fields.len(), 14, "just the declared fields: {record:?}");
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! A sandbox, and the bridge's system on it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use databridge_bridge::{Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine};
-use databridge_config::ConfigFolder;
 use databridge_config::env::GisEnv;
+use databridge_config::{ConfigFolder, SystemFile};
 use databridge_model::{CollectionName, Fields, OutcomeResult, PushRequest};
 use databridge_runtime::Clock;
 use gis_bridge::{GisSystem, Place, ServiceSettings, Settings};
@@ -35,6 +36,11 @@ impl Stage {
         let system = system(sandbox.gis_service_url().as_str(), env);
         let collection = system.collections().into_iter().next().unwrap();
         Self { admin: sandbox.admin(), sandbox, system, collection }
+    }
+
+    /// The same, looked at from another of its collections.
+    pub(crate) fn looking_at(self, collection: &str) -> Self {
+        Self { collection: CollectionName::parse(collection).unwrap(), ..self }
     }
 
     pub(crate) async fn start(&self, span: Span, rested: Option<&Place>) -> Start<Place> {
@@ -97,14 +103,19 @@ impl Stage {
     }
 }
 
-/// The settings of a bridge to this service, with the project's own config folder.
+/// The settings of a bridge to this service, with the project's own system file. No route is read: a bridge knows none.
 pub(crate) fn settings(url: &str, env: &[(&str, &str)]) -> Settings {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/examples/whole");
+    let text = std::fs::read_to_string(path.join("systems/gis.toml")).unwrap();
+    let file: SystemFile = toml::from_str(&text).unwrap();
+    let systems = [(file.system.clone(), file)].into();
+    Settings { gis: gis_env(url, env), config: ConfigFolder { path, systems, routes: BTreeMap::new() } }
+}
+
+fn gis_env(url: &str, env: &[(&str, &str)]) -> GisEnv {
     let variables = [("GIS_SERVICE_URL", url)].into_iter().chain(env.iter().copied());
-    let gis: GisEnv =
-        databridge_config::env::read_from(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
-            .unwrap();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
-    Settings { gis, config: ConfigFolder::read(&folder).unwrap() }
+    databridge_config::env::read_from(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
+        .unwrap()
 }
 
 pub(crate) fn system(url: &str, env: &[(&str, &str)]) -> GisSystem {

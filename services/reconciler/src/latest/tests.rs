@@ -91,11 +91,15 @@ struct Desk {
 
 impl Desk {
     fn of(route: &str) -> Self {
+        Self::with(route, HEARINGS)
+    }
+
+    fn with(route: &str, hearings: &str) -> Self {
         let systems = [MAP, OFFICE].map(|text| {
             let system: databridge_config::SystemFile = toml::from_str(text).unwrap();
             (system.system.clone(), system)
         });
-        let routes = [MIRROR, NOTES, HEARINGS, DAYS].map(|text| {
+        let routes = [MIRROR, NOTES, hearings, DAYS].map(|text| {
             let route: databridge_config::Route = toml::from_str(text).unwrap();
             (route.route.clone(), route)
         });
@@ -194,6 +198,13 @@ mod notes {
         let pushed = desk.write("1");
         assert_eq!((pushed.side, set(&pushed, "remark")), (Side::Left, "newer".into()));
         desk.is_settled();
+    }
+
+    #[test]
+    fn a_note_without_text_stands_for_nothing() {
+        let mut desk = Desk::of("remarks");
+        desk.left("remark", "").note("n1", "2026-11-01", "text").note("n2", "2026-11-02", "");
+        assert_eq!(set(&desk.only_push(), "remark"), "text");
     }
 
     #[test]
@@ -307,6 +318,18 @@ mod notes {
 
 mod hearings {
     use super::*;
+
+    #[test]
+    fn an_emptied_date_goes_only_where_the_route_lets_it() {
+        let only_left = HEARINGS.replace("\"clears\"", "\"clears_left\"");
+        let mut desk = Desk::with("hearings", &only_left);
+        desk.entry("e1", "2026-12-01T15:00:00Z").left("hearing", "2026-12-01T15:00:00Z").is_settled();
+        desk.left("hearing", "").is_settled();
+        let mut desk = Desk::with("hearings", &only_left);
+        desk.entry("e1", "2026-12-01T15:00:00Z").left("hearing", "2026-12-01T15:00:00Z").is_settled();
+        desk.read("e1", &[], true);
+        assert_eq!(desk.only_push().side, Side::Left);
+    }
 
     #[test]
     fn the_earliest_that_is_to_come_counts() {

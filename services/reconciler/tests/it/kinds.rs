@@ -8,7 +8,7 @@ use crate::towns::Town;
 const MAP: &str = r#"system = "map"
 [collections.cases]
 key = "warrant"
-fields = { warrant = "text", remark = "text", hearing = "instant" }
+fields = { warrant = "text", status = "text", remark = "text", hearing = "instant" }
 [collections.photos]
 key = "id"
 parent = "cases"
@@ -43,6 +43,7 @@ left = { collection = "map.cases", gone = { mark = { field = "Mark", text = "Lef
 right = { collection = "office.matters", create = true }
 fields = [
   { left = "warrant", right = "Warrant", direction = "to_right" },
+  { left = "status", right = "Status", wins = "right" },
   { left = "hearing", right = "Day", direction = "to_right", convert = "local_date" },
 ]
 "#;
@@ -290,6 +291,14 @@ async fn dismissed_opened_and_dismissed_again_makes_two_rows() {
     }
     town.pushed();
     assert_eq!(town.cycle().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_matter_that_is_dismissed_before_it_was_ever_read_back_has_its_row() {
+    let (town, _, matter) = with_case(&[]).await;
+    town.office.edit("matters", &matter, &[("Status", "Dismissed")]);
+    town.cycle().await;
+    assert_eq!(town.map.rows("history").len(), 1);
 }
 
 #[tokio::test]

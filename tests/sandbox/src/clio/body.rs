@@ -2,7 +2,7 @@
 
 #![expect(clippy::option_option, reason = "absent, null and given are three different things")]
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
@@ -86,6 +86,18 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// A time with its offset, in whole seconds; none if absent.
+    pub(super) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Refusal> {
+        let wrong = || Refusal::invalid(format!("{name} must be an ISO-8601 timestamp"));
+        match self.text(name)? {
+            None => Ok(None),
+            Some(text) => {
+                let time = text.and_then(|text| DateTime::parse_from_rfc3339(text).ok()).ok_or_else(wrong)?;
+                Ok(Some(time.to_utc().trunc_subsecs(0)))
+            }
+        }
+    }
+
     /// The id in a reference such as `{"group": {"id": 1}}`: absent, null, or given.
     pub(super) fn reference(&self, name: &str) -> Result<Option<Option<i64>>, Refusal> {
         match self.get(name) {
@@ -97,6 +109,15 @@ impl<'a> Data<'a> {
                 _ => Err(Refusal::invalid(format!("{name}.id must be an integer"))),
             },
             Some(_) => Err(Refusal::invalid(format!("{name} must be an object with an id"))),
+        }
+    }
+
+    /// An object, or nothing if absent or null.
+    pub(super) fn object(&self, name: &str) -> Result<Option<Data<'a>>, Refusal> {
+        match self.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(Data::new(object))),
+            Some(_) => Err(Refusal::invalid(format!("{name} must be an object"))),
         }
     }
 

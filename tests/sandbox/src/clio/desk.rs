@@ -1,14 +1,22 @@
 //! A person's hand on the account, behind the admin side: reads by names, edits with their own etag and time.
 
+mod calendars;
+mod documents;
+mod notes;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::collections::contacts::Contact;
+use super::collections::custom_fields::CustomField;
+use super::collections::groups::Group;
+use super::collections::matters::{Matter, Status, set_status};
+use super::collections::practice_areas::PracticeArea;
 use super::hand::{FieldEdit, FieldPage, MatterEdit, MatterPage, Named, NewMatter, OptionPage, TextLimits};
-use super::records::{Contact, CustomField, Group, Matter, PracticeArea, Status, Store};
+use super::records::Store;
 use super::view::Record;
-use super::write::set_status;
 use super::{ClioState, values};
 
 /// Why an edit by hand cannot be done.
@@ -54,6 +62,7 @@ impl ClioState {
             description: None,
             status: new.status,
             group: new.group,
+            leave_group: false,
             practice_area: new.practice_area,
             custom_fields: new.custom_fields,
         };
@@ -64,10 +73,8 @@ impl ClioState {
 
     /// Deletes a matter.
     pub(crate) fn delete_by_hand(&self, id: i64) -> Result<(), DeskError> {
-        match self.inner().kept.store.matters.remove(&id) {
-            Some(_) => Ok(()),
-            None => Err(missing_matter(id)),
-        }
+        let now = self.clock.now();
+        if self.inner().kept.store.remove_matter(id, now) { Ok(()) } else { Err(missing_matter(id)) }
     }
 
     /// All custom fields, the deleted ones too.
@@ -191,6 +198,9 @@ fn change_by_hand(
     if let Some(status) = &edit.status {
         set_status(matter, status_named(status)?, now);
     }
+    if edit.leave_group {
+        matter.group = None;
+    }
     if let Some(group) = &edit.group {
         matter.group = Some(id_of(&store.groups, group)?);
     }
@@ -256,7 +266,7 @@ fn matter_page(store: &Store, matter: &Matter) -> MatterPage {
         display_number: matter.display_number.clone(),
         description: matter.description.clone(),
         status: matter.status.shown().to_owned(),
-        etag: Record::Matter(matter).etag(),
+        etag: Record::Of(matter).etag(),
         created_at: matter.stamp.created_at,
         updated_at: matter.stamp.updated_at,
         custom_fields: custom_fields.collect(),

@@ -93,7 +93,7 @@ fn unknown(name: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shape::MATTER;
+    use super::super::collections::matters::MATTER;
     use super::*;
 
     #[test]

@@ -2,10 +2,18 @@
 
 #![expect(clippy::option_option, reason = "absent, null and given are three different things")]
 
+mod calendars;
+mod documents;
+mod notes;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub use calendars::{EntryEdit, EntryPage, NewEntry, Property};
+pub use documents::{DocumentEdit, DocumentPage, NewDocument, Upload, VersionPage};
+pub use notes::{NewNote, NoteEdit, NotePage};
 
 /// A matter as its page shows it: names instead of ids, labels instead of option ids.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +55,9 @@ pub struct MatterEdit {
     /// The name of another group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Whether to take it out of its group.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leave_group: bool,
     /// The name of another practice area.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub practice_area: Option<String>,

@@ -3,6 +3,8 @@
 //! Source: "Paging" in Clio's API documentation. In the order `id(asc)` a list is paged by a cursor without end; in any
 //! other by an offset, up to 10,000 records.
 
+#![expect(clippy::option_option, reason = "absent, null and given are three different things")]
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -51,6 +53,14 @@ impl Params {
     /// An id, or nothing if absent.
     pub(super) fn id(&self, name: &str) -> Result<Option<i64>, Refusal> {
         self.one(name).map(|text| parse_id(name, text)).transpose()
+    }
+
+    /// An id or the keyword `null`, which asks for records without; nothing if absent.
+    pub(super) fn id_or_null(&self, name: &str) -> Result<Option<Option<i64>>, Refusal> {
+        match self.one(name) {
+            Some("null") => Ok(Some(None)),
+            text => Ok(text.map(|text| parse_id(name, text)).transpose()?.map(Some)),
+        }
     }
 
     /// All ids of a repeatable parameter.

@@ -1,7 +1,11 @@
-//! The Clio half: API v4 under `/api/v4` and OAuth under `/oauth`.
+//! The Clio half: API v4 under `/api/v4`, OAuth under `/oauth`, and the storage of documents under `/storage`.
 
+mod admin;
 mod body;
+mod collection;
+mod collections;
 mod desk;
+mod external_properties;
 mod fields;
 mod filters;
 pub mod hand;
@@ -15,10 +19,12 @@ mod routes;
 pub mod seed;
 mod serve;
 mod shape;
+mod storage;
 mod values;
 mod view;
 mod write;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -32,10 +38,13 @@ use hand::{ClioSettings, RateWindow, TextLimits};
 use limits::Limits;
 use oauth::{App, OAuth, TokenRules};
 use records::Store;
+use storage::ContentFiles;
 
+pub(crate) use admin::{admin_router, edited};
 pub(crate) use desk::DeskError;
 pub(crate) use routes::router;
 pub(crate) use serve::http_date;
+pub(crate) use storage::STORAGE;
 
 /// How the Clio half starts.
 #[derive(Debug, Clone)]
@@ -54,6 +63,8 @@ pub struct ClioOptions {
     pub token_lifetime_seconds: u32,
     /// Whether foreign matters and lookalike names are there from the start.
     pub seed_foreign: bool,
+    /// The folder that keeps the bytes of documents over restarts; a temporary one if absent.
+    pub document_folder: Option<PathBuf>,
 }
 
 impl Default for ClioOptions {
@@ -66,6 +77,7 @@ impl Default for ClioOptions {
             rate_limit: Some(50),
             token_lifetime_seconds: TokenRules::default().lifetime_seconds,
             seed_foreign: true,
+            document_folder: None,
         }
     }
 }
@@ -100,6 +112,7 @@ pub(crate) struct ClioState {
     app_name: String,
     inner: Mutex<Inner>,
     strays: Strays,
+    files: ContentFiles,
 }
 
 impl ClioState {
@@ -129,6 +142,7 @@ impl ClioState {
             app_name: options.app_name,
             inner: Mutex::new(Inner { app, kept, limits: Limits::default() }),
             strays: Strays::default(),
+            files: ContentFiles::new(options.document_folder),
         }
     }
 

@@ -41,6 +41,17 @@ impl Refusal {
         Self::new(404, "RecordNotFound", format!("{what} was not found"))
     }
 
+    /// 409 for a document that cannot be put in the trash now.
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(409, "Conflict", message)
+    }
+
+    /// 422 for an upload that is not there to be marked as done (documented word; the status is in no source).
+    pub(super) fn upload_not_found() -> Self {
+        let message = "The file is not uploaded, or is marked as fully uploaded already";
+        Self::new(422, "UploadNotFoundError", message)
+    }
+
     /// 410 for a version that is not served.
     pub(super) fn version() -> Self {
         Self::new(410, "Gone", "The requested API version is invalid or no longer supported")

@@ -10,9 +10,10 @@ use axum::routing::{any, get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::collections::users::User;
 use super::oauth::{Asked, TokenRequest, invalid_token, with_query};
-use super::records::User;
 use super::serve::{ApiRequest, Reply};
+use super::storage::storage_router;
 use super::{API, ClioState, pages};
 
 /// A matter with its longest texts fits many times.
@@ -25,7 +26,8 @@ pub(crate) fn router(state: Arc<ClioState>) -> Router {
         .route("/oauth/token", post(token))
         .route("/oauth/deauthorize", post(deauthorize))
         .route("/api/v4/{*path}", any(api))
-        .with_state(state)
+        .with_state(Arc::clone(&state))
+        .merge(storage_router(state))
 }
 
 async fn api(State(state): State<Arc<ClioState>>, request: Request) -> Response {
@@ -38,7 +40,7 @@ async fn api(State(state): State<Arc<ClioState>>, request: Request) -> Response 
         method: head.method.to_string(),
         path: head.uri.path().strip_prefix(API).unwrap_or_default().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
-        root: format!("http://{host}{API}"),
+        root: format!("http://{host}"),
         headers: head.headers,
         body,
     };

@@ -7,17 +7,18 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::body::Data;
+use super::collection::{self, Ask, Collection};
+use super::collections::users::User;
 use super::fields;
 use super::limits::Verdict;
 use super::listing::{Listing, Params};
 use super::oauth;
-use super::records::{Store, User};
+use super::records::Store;
 use super::refusal::Refusal;
-use super::shape::{CONTACT, CUSTOM_FIELD, GROUP, MATTER, PRACTICE_AREA, Shape, USER};
 use super::view::{Record, View};
 use super::write::Writer;
-use super::{ClioState, Inner, filters};
-use crate::endpoints::{self, Collection, Endpoint, Verb};
+use super::{API, ClioState, Inner, storage};
+use crate::endpoints::{self, Endpoint, Kind, Verb};
 use crate::strays;
 
 /// The version served where none is asked for.
@@ -34,7 +35,7 @@ pub(super) struct ApiRequest {
     pub(super) path: String,
     /// The query as sent.
     pub(super) query: String,
-    /// The address that the request came to, with the path of the API: `http://host:port/api/v4/`.
+    /// The address that the request came to: `http://host:port`.
     pub(super) root: String,
     /// The headers.
     pub(super) headers: HeaderMap,
@@ -88,6 +89,26 @@ struct Task<'a> {
     params: Params,
     user: User,
     now: DateTime<Utc>,
+}
+
+impl Task<'_> {
+    fn collection(&self) -> &'static dyn Collection {
+        collection::of(self.endpoint.kind)
+    }
+
+    fn ask<'a>(&'a self, store: &'a Store) -> Ask<'a> {
+        Ask { store, user: &self.user, of: self.id, now: self.now }
+    }
+
+    /// The record that the path names.
+    fn record<'a>(&'a self, store: &'a Store) -> Option<Record<'a>> {
+        self.collection().find(&self.ask(store), self.id?)
+    }
+
+    fn writer<'a>(&self, inner: &'a mut Inner) -> Writer<'a> {
+        let limits = inner.kept.switches.text_limits;
+        Writer { store: &mut inner.kept.store, user: self.user.id, now: self.now, limits }
+    }
 }
 
 impl ClioState {
@@ -156,19 +177,26 @@ impl ClioState {
         // Records belong to the first account; a user of another firm sees an empty account and may change nothing.
         let is_foreign = inner.kept.store.accounts.keys().next() != Some(&task.user.account);
         let nothing = Store::default();
+        let seen = if is_foreign && task.endpoint.kind != Kind::Users { &nothing } else { &inner.kept.store };
         match task.endpoint.verb {
-            Verb::WhoAmI => show(&inner.kept.store, task, Some(Record::User(&task.user))),
-            Verb::Index | Verb::Show if is_foreign && task.endpoint.collection != Collection::Users => {
-                read(&nothing, task)
-            }
-            Verb::Index | Verb::Show => read(&inner.kept.store, task),
+            Verb::WhoAmI => show(&task.ask(seen), task, Some(Record::Of(&task.user))),
+            Verb::Index | Verb::Parts => index(&task.ask(seen), task),
+            Verb::Download => Ok(download(&task.ask(seen), task)),
+            Verb::Show => show(&task.ask(seen), task, task.record(seen)),
+            // The specification knows no 403 for it.
+            Verb::Destroy if is_foreign && task.endpoint.kind == Kind::Documents => Err(not_found()),
             Verb::Create | Verb::Update | Verb::Destroy if is_foreign => Err(Refusal::forbidden()),
-            Verb::Destroy => destroy(&mut inner.kept.store, task),
+            Verb::Destroy => {
+                let id = task.id.ok_or_else(not_found)?;
+                task.collection().destroy(&mut task.writer(inner), id)?;
+                Ok(Reply::new(204, None))
+            }
             Verb::Create | Verb::Update => {
                 let data = self.data(task)?;
                 let id = write(inner, task, &data)?;
                 let status = if task.endpoint.verb == Verb::Create { 201 } else { 200 };
-                answer_of(&inner.kept.store, task, record(&inner.kept.store, task, id), status)
+                let ask = task.ask(&inner.kept.store);
+                answer_of(&ask, task, task.collection().find(&ask, id), status)
             }
         }
     }
@@ -215,80 +243,41 @@ fn is_served(version: &str) -> bool {
     minor.is_some_and(|minor| minor <= NEWEST_MINOR)
 }
 
-fn read(store: &Store, task: &Task<'_>) -> Result<Reply, Refusal> {
-    match task.endpoint.verb {
-        Verb::Index => index(store, task),
-        _ => show(store, task, task.id.and_then(|id| record(store, task, id))),
-    }
+fn not_found() -> Refusal {
+    Refusal::not_found("The record")
 }
 
-fn index(store: &Store, task: &Task<'_>) -> Result<Reply, Refusal> {
-    let address = format!("{}{}", task.request.root, task.request.path);
+fn index(ask: &Ask<'_>, task: &Task<'_>) -> Result<Reply, Refusal> {
+    let address = format!("{}{API}{}", task.request.root, task.request.path);
     let listing = Listing::read(task.params.clone(), address)?;
     let filters = listing.filters();
-    let mut records = match task.endpoint.collection {
-        Collection::Matters => filters::matters(store, filters)?,
-        Collection::CustomFields => filters::custom_fields(store, filters)?,
-        Collection::Contacts => filters::contacts(store, filters)?,
-        Collection::Groups => filters::groups(store, filters)?,
-        Collection::PracticeAreas => filters::practice_areas(store, filters),
-        Collection::Users => filters::users(store, filters, task.user.account)?,
-    };
+    let collection = task.collection();
+    let mut records = collection.list(ask, filters)?;
     listing.keep_common(&mut records)?;
     let only_fields = filters.ids("custom_field_ids[]")?;
-    let view = View { store, only_fields: &only_fields };
-    let (shape, orders) = order_of(task.endpoint.collection);
-    Ok(Reply::new(200, Some(listing.page(view, records, shape, orders)?)))
+    let view = View { store: ask.store, only_fields: &only_fields, root: &task.request.root };
+    Ok(Reply::new(200, Some(listing.page(view, records, collection.shape(), collection.orders())?)))
 }
 
-/// The shape of a collection's records and the properties by which its lists can be ordered, beside the id.
-fn order_of(collection: Collection) -> (&'static Shape, &'static [&'static str]) {
-    match collection {
-        Collection::Matters => (
-            &MATTER,
-            &["display_number", "open_date", "close_date", "pending_date", "updated_at", "created_at"],
-        ),
-        Collection::CustomFields => (&CUSTOM_FIELD, &["name", "display_order"]),
-        Collection::Contacts => (&CONTACT, &["name"]),
-        Collection::Groups => (&GROUP, &["name"]),
-        Collection::PracticeAreas => (&PRACTICE_AREA, &["name", "code"]),
-        Collection::Users => (&USER, &["name", "first_name", "last_name"]),
-    }
-}
-
-fn record<'a>(store: &'a Store, task: &Task<'_>, id: i64) -> Option<Record<'a>> {
-    match task.endpoint.collection {
-        Collection::Matters => store.matters.get(&id).map(Record::Matter),
-        Collection::CustomFields => {
-            store.custom_fields.get(&id).filter(|field| !field.deleted).map(Record::Field)
-        }
-        Collection::Contacts => store.contacts.get(&id).map(Record::Contact),
-        Collection::Groups => store.groups.get(&id).map(Record::Group),
-        Collection::PracticeAreas => store.practice_areas.get(&id).map(Record::PracticeArea),
-        Collection::Users => {
-            store.users.get(&id).filter(|user| user.account == task.user.account).map(Record::User)
-        }
-    }
-}
-
-fn show(store: &Store, task: &Task<'_>, record: Option<Record<'_>>) -> Result<Reply, Refusal> {
+fn show(ask: &Ask<'_>, task: &Task<'_>, record: Option<Record<'_>>) -> Result<Reply, Refusal> {
     if record.is_some_and(|record| is_unchanged(task.request, record)) {
         return Ok(Reply::new(304, None));
     }
-    answer_of(store, task, record, 200)
+    answer_of(ask, task, record, 200)
 }
 
 /// A single record, with its etag and time in the headers.
-fn answer_of<'a>(
-    store: &'a Store,
+fn answer_of(
+    ask: &Ask<'_>,
     task: &Task<'_>,
-    record: Option<Record<'a>>,
+    record: Option<Record<'_>>,
     status: u16,
 ) -> Result<Reply, Refusal> {
-    let record = record.ok_or_else(|| Refusal::not_found("The record"))?;
+    let record = record.ok_or_else(not_found)?;
     let selection = fields::parse(task.params.one("fields"), record.shape())?;
     let only_fields = task.params.ids("custom_field_ids[]")?;
-    let shown = View { store, only_fields: &only_fields }.show(record, &selection);
+    let view = View { store: ask.store, only_fields: &only_fields, root: &task.request.root };
+    let shown = view.show(record, &selection);
     Ok(Reply::new(status, Some(json!({"data": shown})))
         .with("etag", record.etag())
         .with("last-modified", http_date(record.stamp().updated_at)))
@@ -319,46 +308,33 @@ pub(crate) fn http_date(at: DateTime<Utc>) -> String {
     at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-fn destroy(store: &mut Store, task: &Task<'_>) -> Result<Reply, Refusal> {
-    if task.endpoint.collection != Collection::Matters {
-        return Err(Refusal::forbidden());
-    }
-    match task.id.and_then(|id| store.matters.remove(&id)) {
-        Some(_) => Ok(Reply::new(204, None)),
-        None => Err(Refusal::not_found("Matter")),
+/// Sends to the bytes of a document. Its refusals have no body.
+fn download(ask: &Ask<'_>, task: &Task<'_>) -> Reply {
+    let Ok(version) = task.params.id("document_version_id") else { return Reply::new(400, None) };
+    let document = task.id.and_then(|id| ask.store.documents.get(&id));
+    match document.and_then(|document| document.downloaded(version)) {
+        None => Reply::new(404, None),
+        Some(version) => {
+            let secret = &ask.store.storage_secret;
+            let address = storage::download_address(&task.request.root, secret, &version.uuid, task.now);
+            Reply::new(303, None).with("location", address)
+        }
     }
 }
 
 fn write(inner: &mut Inner, task: &Task<'_>, data: &Value) -> Result<i64, Refusal> {
-    let limits = inner.kept.switches.text_limits;
-    let store = &mut inner.kept.store;
     let nothing = serde_json::Map::new();
     let data = Data::new(data.as_object().unwrap_or(&nothing));
-    let shape = order_of(task.endpoint.collection).0;
+    let collection = task.collection();
     // A wrong `fields` must refuse the write, not only its answer.
-    fields::parse(task.params.one("fields"), shape)?;
+    fields::parse(task.params.one("fields"), collection.shape())?;
     task.params.ids("custom_field_ids[]")?;
-    if let Some(id) = task.id {
-        let held = record(store, task, id).ok_or_else(|| Refusal::not_found("The record"))?;
-        let expected = task.request.header("if-match");
-        if expected.is_some_and(|listed| !is_matched(listed, &held.etag())) {
-            return Err(Refusal::stale());
-        }
-        let mut writer = Writer { store, now: task.now, limits };
-        match task.endpoint.collection {
-            Collection::Matters => writer.update_matter(id, &data)?,
-            Collection::CustomFields => writer.update_custom_field(id, &data)?,
-            _ => return Err(Refusal::forbidden()),
-        }
-        return Ok(id);
+    let Some(id) = task.id else { return collection.create(&mut task.writer(inner), &data) };
+    let held = task.record(&inner.kept.store).ok_or_else(not_found)?;
+    let expected = task.request.header("if-match");
+    if expected.is_some_and(|listed| !is_matched(listed, &held.etag())) {
+        return Err(Refusal::stale());
     }
-    let mut writer = Writer { store, now: task.now, limits };
-    match task.endpoint.collection {
-        Collection::Matters => writer.create_matter(&data),
-        Collection::CustomFields => writer.create_custom_field(&data),
-        Collection::Contacts => writer.create_contact(&data),
-        Collection::Groups => writer.create_group(&data),
-        Collection::PracticeAreas => writer.create_practice_area(&data),
-        Collection::Users => Err(Refusal::forbidden()),
-    }
+    collection.update(&mut task.writer(inner), id, &data)?;
+    Ok(id)
 }

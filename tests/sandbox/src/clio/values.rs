@@ -5,8 +5,9 @@
 use chrono::{NaiveDate, NaiveTime};
 use serde_json::Value;
 
+use super::collections::custom_fields::CustomField;
 use super::hand::TextLimits;
-use super::records::{CustomField, Store};
+use super::records::Store;
 use super::refusal::Refusal;
 
 /// Checks a value as sent for a field and gives it as it will be kept.

@@ -61,7 +61,7 @@ pub(super) fn columns(names: &[String], records: &[Record]) -> Vec<Column> {
 }
 
 /// A field name of letters, digits and underscores that begins with a letter and that no other field has.
-fn free_name(heading: &str, number: usize, taken: &mut BTreeSet<String>) -> String {
+pub(crate) fn free_name(heading: &str, number: usize, taken: &mut BTreeSet<String>) -> String {
     let trimmed = heading.trim();
     let safe: String =
         trimmed.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();

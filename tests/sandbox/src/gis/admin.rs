@@ -10,9 +10,10 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::admin_attachments;
 use super::edits::{Address, Edits, Hand, ItemResult, SentFeature};
 use super::geometry::{Point, PointChange};
-use super::layer::{Feature, Layer, OBJECT_ID};
+use super::layer::{Feature, Layer};
 use super::options::GisAuth;
 use super::state::{Contents, GisState};
 
@@ -24,6 +25,14 @@ pub(crate) fn admin_router(state: Arc<GisState>) -> Router {
     Router::new()
         .route("/layers/{layer}/features", get(features).post(add_features))
         .route("/layers/{layer}/features/{object_id}", patch(edit_feature).delete(delete_feature))
+        .route("/layers/{layer}/features/{object_id}/attachments", post(admin_attachments::add))
+        .route(
+            "/layers/{layer}/features/{object_id}/attachments/{id}",
+            get(admin_attachments::content_of)
+                .put(admin_attachments::replace)
+                .delete(admin_attachments::delete),
+        )
+        .route("/layers/{layer}/attachments", get(admin_attachments::list))
         .route("/layers/{layer}/settings", post(layer_settings))
         .route("/layers/{layer}/republish", post(republish))
         .route("/settings", post(settings))
@@ -33,11 +42,13 @@ pub(crate) fn admin_router(state: Arc<GisState>) -> Router {
 
 /// Why an admin call is refused.
 #[derive(Debug, thiserror::Error)]
-enum AdminRefusal {
+pub(super) enum AdminRefusal {
     #[error("there is no layer {0}")]
     NoLayer(u32),
     #[error("the layer has no row {0}")]
     NoRow(i64),
+    #[error("the row has no attachment {0}")]
+    NoAttachment(i64),
     #[error("the server refuses the edit: {0}")]
     Edit(String),
     #[error("the layer has no field {0} that can be removed")]
@@ -49,21 +60,28 @@ enum AdminRefusal {
 impl IntoResponse for AdminRefusal {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoLayer(_) | Self::NoRow(_) | Self::NoField(_) => StatusCode::NOT_FOUND,
+            Self::NoLayer(_) | Self::NoRow(_) | Self::NoAttachment(_) | Self::NoField(_) => {
+                StatusCode::NOT_FOUND
+            }
             Self::Edit(_) | Self::NoPlace => StatusCode::UNPROCESSABLE_ENTITY,
         };
         (status, Json(json!({ "error": self.to_string() }))).into_response()
     }
 }
 
-type Answer = Result<Json<Value>, AdminRefusal>;
+pub(super) type Answer = Result<Json<Value>, AdminRefusal>;
 
-fn done() -> Json<Value> {
+pub(super) fn done() -> Json<Value> {
     Json(json!({}))
 }
 
-fn layer(contents: &mut Contents, id: u32) -> Result<&mut Layer, AdminRefusal> {
+pub(super) fn layer(contents: &mut Contents, id: u32) -> Result<&mut Layer, AdminRefusal> {
     contents.layers.get_mut(&id).ok_or(AdminRefusal::NoLayer(id))
+}
+
+/// The person who edits, at this time in milliseconds since 1970.
+pub(super) fn person(now: i64) -> Hand<'static> {
+    Hand { editor: PERSON, now }
 }
 
 async fn features(State(state): State<Arc<GisState>>, Path(id): Path<u32>) -> Answer {
@@ -111,7 +129,7 @@ fn apply(layer: &mut Layer, now: i64, edits: Edits) -> Result<Vec<i64>, AdminRef
         return Err(AdminRefusal::Edit(format!("the layer has no field {unknown}")));
     }
     let edits = Edits { rollback_on_failure: true, ..edits };
-    let results = layer.attempt(&edits, Hand { editor: PERSON, now });
+    let results = layer.attempt(&edits, person(now));
     let refused: Vec<String> = results.all().filter_map(ItemResult::failure).collect();
     if !refused.is_empty() {
         return Err(AdminRefusal::Edit(refused.join("; ")));
@@ -161,8 +179,8 @@ async fn edit_feature(
     let current = layer.rows.get(&object_id).ok_or(AdminRefusal::NoRow(object_id))?.point;
     let change = place(edit.lon.as_ref(), edit.lat.as_ref(), current)?;
     let mut attributes = edit.attributes;
-    attributes.retain(|name, _| !name.eq_ignore_ascii_case(OBJECT_ID));
-    attributes.insert(OBJECT_ID.to_owned(), json!(object_id));
+    attributes.retain(|name, _| !name.eq_ignore_ascii_case(&layer.names.object_id));
+    attributes.insert(layer.names.object_id.clone(), json!(object_id));
     apply(layer, state.now(), Edits { updates: vec![sent(attributes, change)], ..Edits::default() })?;
     Ok(done())
 }
@@ -191,6 +209,14 @@ struct LayerSwitches {
     last_edit_date: Option<bool>,
     remove_field: Option<String>,
     high_precision: Option<bool>,
+    /// `hasAttachments`.
+    attachments: Option<bool>,
+    /// `supportsQueryAttachments`.
+    query_attachments: Option<bool>,
+    /// `supportsApplyEditsWithGlobalIds`.
+    client_global_ids: Option<bool>,
+    /// Whether it is a table. A layer that becomes one loses its points.
+    table: Option<bool>,
 }
 
 async fn layer_settings(
@@ -213,6 +239,14 @@ async fn layer_settings(
     settings.edit_tracking = switches.edit_tracking.unwrap_or(settings.edit_tracking);
     settings.last_edit_date = switches.last_edit_date.unwrap_or(settings.last_edit_date);
     settings.high_precision = switches.high_precision.unwrap_or(settings.high_precision);
+    settings.offers.attachments = switches.attachments.unwrap_or(settings.offers.attachments);
+    settings.offers.query_attachments =
+        switches.query_attachments.unwrap_or(settings.offers.query_attachments);
+    settings.offers.client_global_ids =
+        switches.client_global_ids.unwrap_or(settings.offers.client_global_ids);
+    if let Some(table) = switches.table {
+        layer.make_table(table);
+    }
     Ok(done())
 }
 

@@ -1,11 +1,13 @@
 //! Adding, changing and deleting rows, with an answer for each in the order of the request.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::field::{FieldType, kept_instant};
 use super::geometry::PointChange;
 use super::global_id;
-use super::layer::{CREATION_DATE, CREATOR, EDIT_DATE, EDITOR, GLOBAL_ID, Layer, OBJECT_ID, Row};
+use super::layer::{Layer, Row};
 use super::refusal::{ItemError, Refusal};
 
 /// Who edits, and when in milliseconds since 1970.
@@ -61,7 +63,7 @@ impl ItemResult {
             Err(error) => {
                 let (object_id, sent_global_id) = named;
                 let row = object_id.and_then(|id| layer.rows.get(&id));
-                let global_id = row.map_or(sent_global_id, Row::global_id);
+                let global_id = row.map_or(sent_global_id, |row| layer.global_id_of(row));
                 Self { object_id, global_id, error: Some(error) }
             }
         }
@@ -132,12 +134,15 @@ impl Layer {
             if let Ok((object_id, _)) = &result {
                 before.push((*object_id, None));
             }
-            let sent_global_id =
-                sent.value(GLOBAL_ID).filter(|_| edits.use_global_ids).cloned().unwrap_or_default();
+            let sent_global_id = sent
+                .value(&self.names.global_id)
+                .filter(|_| edits.use_global_ids)
+                .cloned()
+                .unwrap_or_default();
             results.adds.push(ItemResult::of(self, (None, sent_global_id), result));
         }
         for sent in &edits.updates {
-            let address = address_of(sent, edits.use_global_ids);
+            let address = self.address_of(sent, edits.use_global_ids);
             let result = address.clone().and_then(|address| self.found(&address)).and_then(|object_id| {
                 before.push((object_id, self.rows.get(&object_id).cloned()));
                 self.update(object_id, sent, hand)
@@ -170,9 +175,9 @@ impl Layer {
         hand: Hand<'_>,
     ) -> Result<(i64, Value), ItemError> {
         let chosen = if use_global_ids {
-            let chosen = sent_global_id(sent)?;
+            let chosen = self.sent_global_id(sent)?;
             if self.object_id_of(&chosen).is_some() {
-                return Err(ItemError::not_unique(GLOBAL_ID));
+                return Err(ItemError::not_unique(&self.names.global_id));
             }
             Some(chosen)
         } else {
@@ -191,10 +196,10 @@ impl Layer {
         };
         let object_id = self.take_object_id();
         let global_id = Value::from(chosen.unwrap_or_else(|| self.take_global_id()));
-        attributes.insert(OBJECT_ID.to_owned(), Value::from(object_id));
-        attributes.insert(GLOBAL_ID.to_owned(), global_id.clone());
+        attributes.insert(self.names.object_id.clone(), Value::from(object_id));
+        attributes.insert(self.names.global_id.clone(), global_id.clone());
         self.track(&mut attributes, hand, true);
-        self.rows.insert(object_id, Row { attributes, point });
+        self.rows.insert(object_id, Row { attributes, point, attachments: BTreeMap::new() });
         self.last_edit = hand.now;
         Ok((object_id, global_id))
     }
@@ -215,7 +220,7 @@ impl Layer {
             PointChange::Set(point) => row.point = Some(point),
         }
         self.track(&mut row.attributes, hand, false);
-        let global_id = row.global_id();
+        let global_id = self.global_id_of(&row);
         self.rows.insert(object_id, row);
         self.last_edit = hand.now;
         Ok((object_id, global_id))
@@ -224,7 +229,7 @@ impl Layer {
     fn delete(&mut self, object_id: i64, hand: Hand<'_>) -> Result<(i64, Value), ItemError> {
         let row = self.rows.remove(&object_id).ok_or_else(ItemError::missing_object)?;
         self.last_edit = hand.now;
-        Ok((object_id, row.global_id()))
+        Ok((object_id, self.global_id_of(&row)))
     }
 
     /// The values sent, as the layer stores them. Attributes that are no field are passed over, and so is what the
@@ -246,14 +251,14 @@ impl Layer {
     }
 
     /// Notes who edited when, in the fields that are still there.
-    fn track(&self, attributes: &mut Map<String, Value>, hand: Hand<'_>, created: bool) {
+    pub(super) fn track(&self, attributes: &mut Map<String, Value>, hand: Hand<'_>, created: bool) {
         if !self.settings.edit_tracking {
             return;
         }
         let moment = Value::from(kept_instant(hand.now, self.settings.high_precision));
         let editor = Value::from(hand.editor);
-        let edited = [(EDIT_DATE, &moment), (EDITOR, &editor)];
-        let made = [(CREATION_DATE, &moment), (CREATOR, &editor)];
+        let edited = [(&self.names.edit_date, &moment), (&self.names.editor, &editor)];
+        let made = [(&self.names.creation_date, &moment), (&self.names.creator, &editor)];
         let noted = edited.into_iter().chain(made.into_iter().filter(|_| created));
         for (name, value) in noted {
             if let Some(kept) = attributes.get_mut(name) {
@@ -269,14 +274,19 @@ impl Layer {
         };
         object_id.ok_or_else(ItemError::missing_object)
     }
-}
 
-fn address_of(sent: &SentFeature, use_global_ids: bool) -> Result<Address, ItemError> {
-    if use_global_ids {
-        return sent_global_id(sent).map(Address::GlobalId);
+    fn address_of(&self, sent: &SentFeature, use_global_ids: bool) -> Result<Address, ItemError> {
+        if use_global_ids {
+            return self.sent_global_id(sent).map(Address::GlobalId);
+        }
+        let object_id = sent.value(&self.names.object_id).and_then(Value::as_i64);
+        object_id.map(Address::ObjectId).ok_or_else(ItemError::missing_object)
     }
-    let object_id = sent.value(OBJECT_ID).and_then(Value::as_i64);
-    object_id.map(Address::ObjectId).ok_or_else(ItemError::missing_object)
+
+    fn sent_global_id(&self, sent: &SentFeature) -> Result<String, ItemError> {
+        let text = sent.value(&self.names.global_id).ok_or_else(ItemError::missing_global_id)?;
+        text.as_str().and_then(global_id::normalized).ok_or_else(ItemError::empty_global_id)
+    }
 }
 
 fn named(address: Option<Address>) -> (Option<i64>, Value) {
@@ -285,9 +295,4 @@ fn named(address: Option<Address>) -> (Option<i64>, Value) {
         Some(Address::GlobalId(id)) => (None, Value::from(id)),
         None => (None, Value::Null),
     }
-}
-
-fn sent_global_id(sent: &SentFeature) -> Result<String, ItemError> {
-    let text = sent.value(GLOBAL_ID).ok_or_else(ItemError::missing_global_id)?;
-    text.as_str().and_then(global_id::normalized).ok_or_else(ItemError::empty_global_id)
 }

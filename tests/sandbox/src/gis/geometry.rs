@@ -97,6 +97,26 @@ impl Point {
     }
 }
 
+/// Longitude and latitude of a point in Esri's JSON, `None` for an empty one, or why it is no place here. Without a spatial
+/// reference of its own it has that of the answer which brought it.
+pub(crate) fn degrees_of(geometry: &Value, reference: Option<&Value>) -> Result<Option<(f64, f64)>, String> {
+    let Some(x) = geometry.get("x") else { return Err("its geometry is no point".to_owned()) };
+    if x.is_null() || x.as_str() == Some("NaN") {
+        return Ok(None);
+    }
+    let (Some(x), Some(y)) = (x.as_f64(), geometry.get("y").and_then(Value::as_f64)) else {
+        return Err("its coordinates are no numbers".to_owned());
+    };
+    let reference = geometry.get("spatialReference").filter(|own| !own.is_null()).or(reference);
+    let Some(reference) = reference else { return Err("its spatial reference is not told".to_owned()) };
+    match SpatialReference::from_json(reference) {
+        Some(SpatialReference::WebMercator) => Ok(Some(Point::snapped(x, y).degrees())),
+        Some(SpatialReference::Wgs84) if Point::from_degrees(x, y).is_some() => Ok(Some((x, y))),
+        Some(SpatialReference::Wgs84) => Err("its coordinates are no degrees on the map".to_owned()),
+        None => Err(format!("its spatial reference {reference} is neither Web Mercator nor WGS 84")),
+    }
+}
+
 /// What an edit does to the geometry of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum PointChange {

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::attachments;
 use super::field::{Field, FieldType};
 use super::geometry::SpatialReference;
-use super::layer::{CREATION_DATE, CREATOR, EDIT_DATE, EDITOR, GLOBAL_ID, Layer, OBJECT_ID};
+use super::layer::Layer;
 
 const VERSION: f64 = 11.3;
 const CAPABILITIES: &str = "Create,Delete,Query,Update,Editing";
@@ -40,6 +41,7 @@ pub(super) fn service<'a>(layers: impl Iterator<Item = &'a Layer> + Clone, max_r
         }
         entry
     };
+    let all_take_global_ids = layers.clone().all(|layer| layer.settings.offers.client_global_ids);
     let with_geometry: Vec<Value> = layers.clone().filter(|layer| layer.has_geometry).map(entry).collect();
     let tables: Vec<Value> = layers.filter(|layer| !layer.has_geometry).map(entry).collect();
     json!({
@@ -58,7 +60,7 @@ pub(super) fn service<'a>(layers: impl Iterator<Item = &'a Layer> + Clone, max_r
         "allowGeometryUpdates": true,
         "units": "esriMeters",
         "syncEnabled": false,
-        "supportsApplyEditsWithGlobalIds": true,
+        "supportsApplyEditsWithGlobalIds": all_take_global_ids,
         "layers": with_geometry,
         "tables": tables,
     })
@@ -85,11 +87,11 @@ pub(super) fn layer(layer: &Layer) -> Value {
         "relationships": [],
         "isDataVersioned": false,
         "isDataArchived": false,
-        "hasAttachments": false,
+        "hasAttachments": layer.settings.offers.attachments,
         "hasStaticData": false,
         "htmlPopupType": "esriServerHTMLPopupTypeNone",
-        "objectIdField": OBJECT_ID,
-        "globalIdField": GLOBAL_ID,
+        "objectIdField": layer.names.object_id,
+        "globalIdField": layer.names.global_id,
         "typeIdField": "",
         "types": [],
         "templates": [],
@@ -101,7 +103,7 @@ pub(super) fn layer(layer: &Layer) -> Value {
         "supportsStatistics": false,
         "supportsAdvancedQueries": true,
         "supportsRollbackOnFailureParameter": true,
-        "supportsApplyEditsWithGlobalIds": true,
+        "supportsApplyEditsWithGlobalIds": layer.settings.offers.client_global_ids,
         "supportsAppend": false,
         "supportsTruncate": false,
         "allowGeometryUpdates": true,
@@ -114,7 +116,8 @@ pub(super) fn layer(layer: &Layer) -> Value {
             "supportsStatistics": false,
             "supportsReturningQueryExtent": false,
             "supportsQueryWithResultType": false,
-            "supportsQueryAttachments": false,
+            "supportsQueryAttachments": layer.settings.offers.attachments && layer.settings.offers.query_attachments,
+            "supportsQueryAttachmentsCountOnly": false,
             "supportsSqlExpression": false,
             "supportsMaxRecordCountFactor": false,
         },
@@ -126,6 +129,10 @@ pub(super) fn layer(layer: &Layer) -> Value {
             page.insert("hasM".to_owned(), json!(false));
             page.insert("extent".to_owned(), extent(layer));
         }
+        if layer.settings.offers.attachments {
+            page.insert("attachmentProperties".to_owned(), attachments::properties());
+            page.insert("attachmentFields".to_owned(), attachments::fields());
+        }
         if layer.settings.last_edit_date {
             let told = json!({ "lastEditDate": layer.last_edit, "dataLastEditDate": layer.last_edit });
             page.insert("editingInfo".to_owned(), told);
@@ -136,20 +143,20 @@ pub(super) fn layer(layer: &Layer) -> Value {
 
 fn display_field(layer: &Layer) -> &str {
     let text = |field: &&Field| field.field_type == FieldType::Text;
-    layer.fields.iter().find(text).map_or(OBJECT_ID, |field| &field.name)
+    layer.fields.iter().find(text).map_or(&layer.names.object_id, |field| &field.name)
 }
 
 /// Null when tracking is off, and also when a person has removed the fields that it writes.
 fn edit_fields(layer: &Layer) -> Value {
-    let complete = [CREATION_DATE, CREATOR, EDIT_DATE, EDITOR].iter().all(|name| layer.field(name).is_some());
+    let complete = layer.names.tracked().iter().all(|name| layer.field(name).is_some());
     if !(layer.settings.edit_tracking && complete) {
         return Value::Null;
     }
     json!({
-        "creationDateField": CREATION_DATE,
-        "creatorField": CREATOR,
-        "editDateField": EDIT_DATE,
-        "editorField": EDITOR,
+        "creationDateField": layer.names.creation_date,
+        "creatorField": layer.names.creator,
+        "editDateField": layer.names.edit_date,
+        "editorField": layer.names.editor,
         "realm": "",
         "dateFieldsTimeReference": { "timeZone": "UTC", "timeZoneIANA": "Etc/UTC", "respectsDaylightSaving": false },
     })

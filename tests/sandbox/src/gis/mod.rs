@@ -1,15 +1,22 @@
 //! The ArcGIS half: one feature service with its layers, as strict as an Enterprise server.
 //!
-//! What it plays is in Esri's "ArcGIS REST APIs: Feature Service"; what it does not play (attachments, statistics,
-//! change tracking, spatial filters) it refuses, so that nothing passes here by being overlooked.
+//! What it plays is in Esri's "ArcGIS REST APIs: Feature Service"; what it does not play (statistics, change tracking,
+//! spatial filters) it refuses, so that nothing passes here by being overlooked.
 
 mod admin;
+mod admin_attachments;
+mod attachment_edits;
+mod attachment_files;
+mod attachment_requests;
+mod attachments;
+mod content;
 mod edits;
 mod field;
 mod geometry;
 mod global_id;
 mod layer;
 mod metadata;
+mod names;
 mod operations;
 mod options;
 mod parameters;
@@ -23,8 +30,12 @@ mod tests;
 mod tokens;
 
 pub(crate) use admin::admin_router;
+pub use admin_attachments::AttachmentPage;
+pub use attachments::GeneratedAttachment;
 pub use field::{Field, FieldType};
+pub(crate) use geometry::degrees_of;
 pub use layer::{Feature, Layer};
+pub use names::SystemNames;
 pub use options::{GisAuth, GisOptions, LayerSource};
-pub(crate) use routes::{effect, router};
+pub(crate) use routes::{effect, router, takes_files};
 pub(crate) use state::GisState;

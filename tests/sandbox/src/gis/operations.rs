@@ -7,7 +7,7 @@ use super::layer::Layer;
 use super::parameters::{Parameters, object_ids};
 use super::query;
 use super::refusal::Refusal;
-use super::{global_id, metadata};
+use super::{attachments, global_id, metadata};
 
 /// Parameters of edits that real servers know and this one does not play; without them it would do, or answer, something
 /// else than was asked.
@@ -30,6 +30,7 @@ const NOT_PLAYED: [&str; 11] = [
 pub(super) enum Operation {
     Metadata,
     Query,
+    QueryAttachments,
     ApplyEdits,
     AddFeatures,
     UpdateFeatures,
@@ -41,6 +42,7 @@ impl Operation {
         match name {
             None => Some(Self::Metadata),
             Some("query") => Some(Self::Query),
+            Some("queryAttachments") => Some(Self::QueryAttachments),
             Some("applyEdits") => Some(Self::ApplyEdits),
             Some("addFeatures") => Some(Self::AddFeatures),
             Some("updateFeatures") => Some(Self::UpdateFeatures),
@@ -51,7 +53,7 @@ impl Operation {
 
     /// Whether it changes rows, and so must be asked by POST.
     pub(super) fn edits(self) -> bool {
-        !matches!(self, Self::Metadata | Self::Query)
+        !matches!(self, Self::Metadata | Self::Query | Self::QueryAttachments)
     }
 
     /// Does it.
@@ -68,11 +70,15 @@ impl Operation {
         let (edits, only) = match self {
             Self::Metadata => return Ok(metadata::layer(layer)),
             Self::Query => return query::answer(layer, parameters, hand.now, shuffle),
+            Self::QueryAttachments => return attachments::answer(layer, parameters, hand.now),
             Self::ApplyEdits => {
                 let edits = all_edits(parameters)?;
                 let sent = [parameters.get("adds"), parameters.get("updates"), parameters.get("deletes")];
                 if sent.iter().all(Option::is_none) {
                     return Err(Refusal::input("'adds', 'updates' or 'deletes' must be specified"));
+                }
+                if edits.use_global_ids && !layer.settings.offers.client_global_ids {
+                    return Err(Refusal::input("'useGlobalIds' is not supported by this layer"));
                 }
                 (edits, None)
             }

@@ -1,9 +1,11 @@
 //! What an ArcGIS half is made with.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::layer::Layer;
-use crate::city::litigation_history;
+use crate::city::City;
 
 /// How the server wants to know who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,15 +22,10 @@ pub enum GisAuth {
 /// Where a layer comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerSource {
-    /// The active litigations of a sample city, layer 2, dated before the clock's time at the start.
-    City {
-        /// How many litigations.
-        count: usize,
-        /// Other seeds give other litigations.
-        seed: u64,
-    },
+    /// The layers of a sample city, 2 and 6, dated before the clock's time at the start.
+    City(City),
     /// A layer as it is.
-    Ready(Layer),
+    Ready(Box<Layer>),
 }
 
 /// How the ArcGIS half starts. Its admin side can change most of it later.
@@ -46,36 +43,43 @@ pub struct GisOptions {
     pub password: String,
     /// The long-lived token.
     pub token: String,
-    /// How many rows an answer has at most.
+    /// How many rows an answer has at most, and how many attachments an answer to `queryAttachments`.
     pub max_record_count: usize,
+    /// The folder that keeps uploaded attachments. Without one they end with the sandbox.
+    pub attachment_folder: Option<PathBuf>,
 }
 
 impl Default for GisOptions {
     fn default() -> Self {
         Self {
             service: "Code/Litigations".to_owned(),
-            layers: city_layers(1000, 1),
+            layers: vec![LayerSource::City(City::new(1000, 1))],
             auth: GisAuth::None,
             username: "databridge".to_owned(),
             password: "sandbox-password".to_owned(),
             token: "sandbox-token".to_owned(),
             max_record_count: 2000,
+            attachment_folder: None,
         }
     }
 }
 
 impl GisOptions {
-    /// The sample city with another number of litigations, and its history layer.
+    /// The usual sample city with another number of litigations.
     pub fn city(count: usize, seed: u64) -> Self {
-        Self { layers: city_layers(count, seed), ..Self::default() }
+        Self::of_city(City::new(count, seed))
+    }
+
+    /// A sample city.
+    pub fn of_city(city: City) -> Self {
+        Self { layers: vec![LayerSource::City(city)], ..Self::default() }
     }
 
     /// A service of these layers only.
     pub fn layers(layers: Vec<Layer>) -> Self {
-        Self { layers: layers.into_iter().map(LayerSource::Ready).collect(), ..Self::default() }
+        Self {
+            layers: layers.into_iter().map(|layer| LayerSource::Ready(Box::new(layer))).collect(),
+            ..Self::default()
+        }
     }
-}
-
-fn city_layers(count: usize, seed: u64) -> Vec<LayerSource> {
-    vec![LayerSource::City { count, seed }, LayerSource::Ready(litigation_history())]
 }

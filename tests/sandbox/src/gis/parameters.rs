@@ -17,6 +17,12 @@ impl Parameters {
         Self(parameters)
     }
 
+    /// The same parameters with those of a form in several parts, which go before.
+    pub(super) fn with(mut self, fields: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.0.extend(fields);
+        self
+    }
+
     /// The value, unless it is absent or empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())

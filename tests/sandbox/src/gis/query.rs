@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::field::Field;
 use super::geometry::SpatialReference;
-use super::layer::{GLOBAL_ID, Layer, OBJECT_ID, Row};
+use super::layer::{Layer, Row};
 use super::parameters::{Parameters, object_ids};
 use super::refusal::Refusal;
 use super::sql::{Condition, Schema, SqlError, parse};
@@ -69,7 +69,7 @@ pub(super) fn answer(
         }
         let ids: Vec<i64> = query.selected(layer, shuffle).into_iter().map(|(id, _)| id).collect();
         let ids = if ids.is_empty() { Value::Null } else { json!(ids) };
-        return Ok(json!({ "objectIdFieldName": OBJECT_ID, "objectIds": ids }));
+        return Ok(json!({ "objectIdFieldName": layer.names.object_id, "objectIds": ids }));
     }
     features(layer, parameters, &query, shuffle)
 }
@@ -223,9 +223,9 @@ fn features(layer: &Layer, parameters: &Parameters, query: &Query, shuffle: u64)
         .collect();
 
     let mut answer = json!({
-        "objectIdFieldName": OBJECT_ID,
-        "uniqueIdField": { "name": OBJECT_ID, "isSystemMaintained": true },
-        "globalIdFieldName": GLOBAL_ID,
+        "objectIdFieldName": layer.names.object_id,
+        "uniqueIdField": { "name": layer.names.object_id, "isSystemMaintained": true },
+        "globalIdFieldName": layer.names.global_id,
         "fields": fields.iter().map(|field| layer.definition(field)).collect::<Vec<_>>(),
         "features": page,
     });

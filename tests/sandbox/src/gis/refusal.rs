@@ -37,6 +37,11 @@ impl Refusal {
         Self::new(400, "Unable to complete operation.", details)
     }
 
+    /// Something that failed without a reason told, such as a row or an attachment that is not there.
+    pub(super) fn not_completed() -> Self {
+        Self::new(400, "Unable to complete operation.", Vec::new())
+    }
+
     /// A layer, table or operation that the service does not have.
     pub(super) fn invalid_url() -> Self {
         Self::new(400, "Invalid URL", vec!["Invalid URL".to_owned()])
@@ -98,6 +103,16 @@ impl ItemError {
     /// 1006: text that looks like HTML.
     pub(super) fn untrusted_html(field: &str) -> Self {
         Self::new(1006, format!("Field {field} has untrusted HTML content."))
+    }
+
+    /// 1009: an attachment that is not there to be replaced.
+    pub(super) fn attachment_update() -> Self {
+        Self::new(1009, "Attachment update failed.")
+    }
+
+    /// 1010: an attachment that is not there to be deleted.
+    pub(super) fn attachment_delete() -> Self {
+        Self::new(1010, "Attachment delete failed.")
     }
 
     /// 1011: no row has this id.

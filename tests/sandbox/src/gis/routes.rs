@@ -6,12 +6,14 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST, REFERER};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::any;
 use serde_json::Value;
 
+use super::attachment_requests::{self, RowOperation, Upload};
+use super::attachments::Attachment;
 use super::edits::Hand;
 use super::metadata;
 use super::operations::Operation;
@@ -46,12 +48,16 @@ pub(crate) fn effect(method: &Method, path: &str) -> Effect {
     if path.ends_with("/generateToken") || path.ends_with("/tokens") {
         return Effect::Other;
     }
-    let operation = Operation::of(path.rsplit('/').next());
-    if *method == Method::POST && operation.is_some_and(Operation::edits) {
-        Effect::Write
-    } else {
-        Effect::Read
-    }
+    let last = path.rsplit('/').next();
+    let edits = Operation::of(last).is_some_and(Operation::edits)
+        || RowOperation::of(last.as_slice()).is_some_and(RowOperation::edits);
+    if *method == Method::POST && edits { Effect::Write } else { Effect::Read }
+}
+
+/// Whether requests to this path may bring a file, which must not be read whole into memory.
+pub(crate) fn takes_files(path: &str) -> bool {
+    let last = path.trim_end_matches('/').rsplit('/').next();
+    RowOperation::of(last.as_slice()).is_some_and(RowOperation::takes_file)
 }
 
 async fn refuse_long_queries(request: Request, next: Next) -> Response {
@@ -71,6 +77,7 @@ struct Asked {
     service: String,
     parameters: Parameters,
     form: Parameters,
+    upload: Option<Upload>,
 }
 
 impl Asked {
@@ -81,13 +88,30 @@ impl Asked {
         let is_form = header(&parts.headers, CONTENT_TYPE.as_str())
             .is_some_and(|kind| kind.trim_start().starts_with("application/x-www-form-urlencoded"));
         let form = if is_form && parts.method == Method::POST { &body[..] } else { &[] };
-        let service = parts.uri.path().split_once("/rest/services/").map_or("", |(_, service)| service);
         Ok(Self {
             parameters: Parameters::read(parts.uri.query().unwrap_or(""), form),
             form: Parameters::read("", form),
-            service: service.trim_end_matches('/').to_owned(),
+            service: service(&parts.uri).to_owned(),
             method: parts.method,
             headers: parts.headers,
+            upload: None,
+        })
+    }
+
+    /// Reads a request that may bring a file in a form of several parts.
+    async fn read_with_file(state: &GisState, request: Request) -> Result<Self, Response> {
+        let Some(boundary) = attachment_requests::boundary(request.headers()) else {
+            return Self::read(request).await;
+        };
+        let (parts, body) = request.into_parts();
+        let (fields, upload) = attachment_requests::read_form(state, body, boundary).await?;
+        Ok(Self {
+            parameters: Parameters::read(parts.uri.query().unwrap_or(""), &[]).with(fields),
+            form: Parameters::default(),
+            service: service(&parts.uri).to_owned(),
+            method: parts.method,
+            headers: parts.headers,
+            upload,
         })
     }
 
@@ -114,6 +138,12 @@ impl Asked {
             Some(other) => json_response(Refusal::format(other).body().to_string()),
         }
     }
+}
+
+/// The part of a path behind `/rest/services/`.
+fn service(uri: &Uri) -> &str {
+    let service = uri.path().split_once("/rest/services/").map_or("", |(_, service)| service);
+    service.trim_end_matches('/')
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -161,15 +191,21 @@ async fn tokens(State(state): State<Arc<GisState>>, request: Request) -> Respons
 }
 
 async fn services(State(state): State<Arc<GisState>>, request: Request) -> Response {
-    let asked = match Asked::read(request).await {
+    let target = target(service(request.uri()), &state.options.service);
+    let may_have_parts = matches!(target, Some(Target::Row(_, _, operation)) if operation.edits());
+    let read = if may_have_parts && request.method() == Method::POST {
+        Asked::read_with_file(&state, request).await
+    } else {
+        Asked::read(request).await
+    };
+    let mut asked = match read {
         Ok(asked) => asked,
         Err(refused) => return refused,
     };
-    let Some(target) = target(&asked.service, &state.options.service) else {
+    let Some(target) = target else {
         return asked.respond(Err(Refusal::service_not_found(&asked.service)));
     };
-    let edits = matches!(target, Target::Layer(_, operation) if operation.edits());
-    if edits && asked.method != Method::POST {
+    if target.edits() && asked.method != Method::POST {
         return only("POST");
     }
     if !matches!(asked.method, Method::GET | Method::POST) {
@@ -181,7 +217,14 @@ async fn services(State(state): State<Arc<GisState>>, request: Request) -> Respo
     {
         return asked.respond(Err(Refusal::format(other)));
     }
-    let answer = answer(&state, &asked, target);
+    if let Target::Row(layer, object_id, RowOperation::Download(id)) = target {
+        return match attachment(&state, &asked, (layer, object_id, id)) {
+            Ok(attachment) => attachment_requests::download(&state, &attachment).await,
+            Err(refusal) => asked.respond(Err(refusal)),
+        };
+    }
+    let upload = asked.upload.take();
+    let answer = answer(&state, &asked, target, upload);
     asked.respond(answer)
 }
 
@@ -190,8 +233,20 @@ async fn services(State(state): State<Arc<GisState>>, request: Request) -> Respo
 enum Target {
     Service,
     Layer(u32, Operation),
+    /// Something of a row, by layer and object id.
+    Row(u32, i64, RowOperation),
     /// Of this service, but nothing that it has.
     Nothing,
+}
+
+impl Target {
+    fn edits(self) -> bool {
+        match self {
+            Self::Service | Self::Nothing => false,
+            Self::Layer(_, operation) => operation.edits(),
+            Self::Row(_, _, operation) => operation.edits(),
+        }
+    }
 }
 
 fn target(path: &str, service: &str) -> Option<Target> {
@@ -199,29 +254,53 @@ fn target(path: &str, service: &str) -> Option<Target> {
     if rest.is_empty() {
         return Some(Target::Service);
     }
-    let mut parts = rest.strip_prefix('/')?.split('/');
-    let layer = parts.next().and_then(|id| id.parse().ok());
-    let operation = Operation::of(parts.next());
-    Some(match (layer, operation, parts.next()) {
-        (Some(layer), Some(operation), None) => Target::Layer(layer, operation),
-        _ => Target::Nothing,
-    })
+    let parts: Vec<&str> = rest.strip_prefix('/')?.split('/').collect();
+    Some(below_service(&parts).unwrap_or(Target::Nothing))
 }
 
-fn answer(state: &GisState, asked: &Asked, target: Target) -> Result<Value, Refusal> {
+fn below_service(parts: &[&str]) -> Option<Target> {
+    let (layer, below) = parts.split_first()?;
+    let layer = layer.parse().ok()?;
+    match below {
+        [] => Some(Target::Layer(layer, Operation::of(None)?)),
+        [operation] => Some(Target::Layer(layer, Operation::of(Some(operation))?)),
+        [row, below @ ..] => Some(Target::Row(layer, row.parse().ok()?, RowOperation::of(below)?)),
+    }
+}
+
+fn answer(state: &GisState, asked: &Asked, target: Target, upload: Option<Upload>) -> Result<Value, Refusal> {
     let now = state.now();
     let mut contents = state.contents();
     contents.tokens.check(&asked.credentials(), now)?;
+    let editor = if asked.credentials().token.is_some() { &state.options.username } else { ANONYMOUS };
+    let hand = Hand { editor, now };
     match target {
         Target::Service => Ok(metadata::service(contents.layers.values(), state.options.max_record_count)),
         Target::Nothing => Err(Refusal::invalid_url()),
         Target::Layer(id, operation) => {
             contents.queries += 1;
             let shuffle = contents.queries;
-            let editor =
-                if asked.credentials().token.is_some() { &state.options.username } else { ANONYMOUS };
             let layer = contents.layers.get_mut(&id).ok_or_else(Refusal::invalid_url)?;
-            operation.answer(layer, &asked.parameters, Hand { editor, now }, shuffle)
+            operation.answer(layer, &asked.parameters, hand, shuffle)
+        }
+        Target::Row(id, object_id, operation) => {
+            let layer = contents.layers.get_mut(&id).ok_or_else(Refusal::invalid_url)?;
+            let (answer, unneeded) =
+                attachment_requests::answer(layer, object_id, operation, &asked.parameters, upload, hand)?;
+            state.files.forget(&unneeded);
+            Ok(answer)
         }
     }
+}
+
+/// The attachment to be downloaded, if the one who asks may have it.
+fn attachment(
+    state: &GisState,
+    asked: &Asked,
+    (layer, object_id, id): (u32, i64, i64),
+) -> Result<Attachment, Refusal> {
+    let contents = state.contents();
+    contents.tokens.check(&asked.credentials(), state.now())?;
+    let layer = contents.layers.get(&layer).ok_or_else(Refusal::invalid_url)?;
+    attachment_requests::found(layer, object_id, id)
 }

@@ -7,10 +7,11 @@ use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::attachment_files::AttachmentFiles;
+use super::content::{Content, Generated};
 use super::layer::Layer;
 use super::options::{GisOptions, LayerSource};
 use super::tokens::Tokens;
-use crate::city;
 use crate::clock::Clock;
 
 /// How long before the start a ready layer's rows were published, when they carry no dates of their own.
@@ -23,6 +24,18 @@ pub(super) struct Contents {
     pub(super) tokens: Tokens,
     /// Queries answered: the chance behind an order that was not asked for.
     pub(super) queries: u64,
+    /// Files made for attachments, each of which has a number of its own.
+    #[serde(default)]
+    pub(super) files: u64,
+}
+
+impl Contents {
+    fn has_file(&self, number: u64) -> bool {
+        let rows = self.layers.values().flat_map(|layer| layer.rows.values());
+        let mut contents =
+            rows.flat_map(|row| row.attachments.values()).map(|attachment| &attachment.content);
+        contents.any(|content| matches!(content, Content::File { number: other, .. } if *other == number))
+    }
 }
 
 /// The ArcGIS half of the sandbox.
@@ -30,6 +43,9 @@ pub(super) struct Contents {
 pub(crate) struct GisState {
     pub(super) clock: Clock,
     pub(super) options: GisOptions,
+    pub(super) files: AttachmentFiles,
+    /// Digests of contents made on the fly, which take long where those are large.
+    digests: Mutex<BTreeMap<Generated, String>>,
     contents: Mutex<Contents>,
 }
 
@@ -38,22 +54,19 @@ impl GisState {
     pub(crate) fn new(clock: Clock, options: GisOptions) -> Self {
         let now = clock.now();
         let mut layers = BTreeMap::new();
-        for source in &options.layers {
-            let mut layer = match source {
-                LayerSource::City { count, seed } => {
-                    let mut layer = city::active_litigations();
-                    layer.load(city::sample_city(*count, *seed, now));
-                    layer
-                }
-                LayerSource::Ready(layer) => layer.clone(),
-            };
+        let made = options.layers.iter().flat_map(|source| match source {
+            LayerSource::City(city) => city.layers(now).to_vec(),
+            LayerSource::Ready(layer) => vec![Layer::clone(layer)],
+        });
+        for mut layer in made {
             layer.date_undated(now - Duration::days(PUBLISHED_DAYS_AGO));
             layer.settings.max_record_count = options.max_record_count;
             layers.insert(layer.id, layer);
         }
         let tokens = Tokens::new(&options);
-        let contents = Mutex::new(Contents { layers, tokens, queries: 0 });
-        Self { clock, options, contents }
+        let contents = Mutex::new(Contents { layers, tokens, queries: 0, files: 0 });
+        let files = AttachmentFiles::new(options.attachment_folder.clone());
+        Self { clock, options, files, digests: Mutex::default(), contents }
     }
 
     /// Rows, switches and tokens, to be given to [`GisState::restore`] after a restart.
@@ -63,8 +76,34 @@ impl GisState {
 
     /// Takes rows, switches and tokens from a snapshot, in place of those of the options.
     pub(crate) fn restore(&self, snapshot: Value) -> Result<(), serde_json::Error> {
-        *self.contents() = serde_json::from_value(snapshot)?;
+        let restored: Contents = serde_json::from_value(snapshot)?;
+        if let Err(error) = self.files.sweep(&|number| restored.has_file(number)) {
+            tracing::warn!(error = %error, "attachments that nobody has any more were not removed");
+        }
+        *self.contents() = restored;
         Ok(())
+    }
+
+    /// A number that no file of an attachment had.
+    pub(super) fn take_file_number(&self) -> u64 {
+        let mut contents = self.contents();
+        contents.files += 1;
+        contents.files
+    }
+
+    /// The SHA-256 of a content in hexadecimal.
+    pub(super) fn sha256(&self, content: &Content) -> String {
+        let generated = match content {
+            Content::File { sha256, .. } => return sha256.clone(),
+            Content::Generated(generated) => generated,
+        };
+        let known = || self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = known().get(generated) {
+            return digest.clone();
+        }
+        let digest = generated.sha256();
+        known().insert(generated.clone(), digest.clone());
+        digest
     }
 
     pub(super) fn contents(&self) -> MutexGuard<'_, Contents> {

@@ -74,6 +74,25 @@ async fn a_change_of_either_half_reaches_the_file_without_a_stop() {
 }
 
 #[tokio::test]
+async fn a_file_from_before_there_were_notes_and_documents_is_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.json");
+    let house = House::open_with(kept_at(&file)).await;
+    let matters = house.admin.matters().await.unwrap();
+    house.sandbox.stop().await.unwrap();
+    let mut state: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let store = state["clio"]["store"].as_object_mut().unwrap();
+    for newer in ["notes", "calendars", "calendar_entries", "documents", "storage_secret"] {
+        assert!(store.remove(newer).is_some(), "{newer}");
+    }
+    std::fs::write(&file, state.to_string()).unwrap();
+    let sandbox = Sandbox::start(kept_at(&file)).await.unwrap();
+    assert_eq!(sandbox.admin().matters().await.unwrap(), matters);
+    assert_eq!(sandbox.admin().notes().await.unwrap(), []);
+    sandbox.admin().add_calendar("NP Clinic Calendar").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_file_that_holds_something_else_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.json");

@@ -7,13 +7,18 @@
     reason = "the helpers of tests may fail as tests do"
 )]
 
+mod attachments;
+mod calendars;
+mod documents;
 mod faults;
 mod gateway;
 mod house;
 mod keep;
 mod lists;
 mod matters;
+mod notes;
 mod oauth;
 mod rules;
 mod specification;
+mod uploads;
 mod walkthrough;

@@ -40,7 +40,8 @@ async fn a_layer_tells_its_ids_fields_limits_and_tracking() {
 
 #[tokio::test]
 async fn the_sample_city_has_the_layers_of_the_service() {
-    let server = Server::with(GisOptions::city(10, 1));
+    let city = crate::city::City { history: false, ..crate::city::City::new(10, 1) };
+    let server = Server::with(GisOptions::of_city(city));
     let service = server.get(&format!("{SERVICE}?f=pjson")).await;
     let ids: Vec<_> =
         service["layers"].as_array().unwrap().iter().map(|layer| layer["id"].as_i64().unwrap()).collect();

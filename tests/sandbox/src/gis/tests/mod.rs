@@ -1,8 +1,10 @@
 //! The ArcGIS half as its clients meet it: by HTTP.
 
 mod admin;
+mod attachments;
 mod edits;
 mod fixtures;
+mod history;
 mod metadata;
 mod query;
 mod tokens;

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use databridge_model::{Fields, Value};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
+use super::{DESCRIPTION, Matters};
 use crate::found::Found;
-use crate::settings::{CustomFieldType, DESCRIPTION, Matters};
+use crate::push::Change;
+use crate::settings::CustomFieldType;
 
 /// What a push comes to: what can be written, and what cannot.
 #[derive(Debug, Default)]
-pub(crate) struct Change {
+pub(crate) struct MatterChange {
     description: Option<String>,
     /// Items of `custom_field_values` by the fields' names.
     values: BTreeMap<String, Json>,
@@ -20,7 +22,7 @@ pub(crate) struct Change {
     pub(crate) unknown: BTreeSet<String>,
 }
 
-impl Change {
+impl MatterChange {
     /// Works out the fields of a push. `value_ids` are the custom field values that the matter has.
     pub(crate) fn of(
         set: &Fields,
@@ -45,23 +47,7 @@ impl Change {
         matters: &Matters,
         found: &Found,
     ) -> Result<(), String> {
-        let decl = matters.collection.field(name).ok_or_else(|| {
-            format!(
-                "matters have no field \"{name}\" in config/systems/clio.toml; correct the name or declare it"
-            )
-        })?;
-        let value = decl
-            .kind
-            .canonical(value.clone())
-            .map_err(|error| format!("{error}, as \"{name}\" should be"))?;
-        if let (Some(most), Value::Text(text)) = (decl.max_length, &value) {
-            let length = text.chars().count();
-            if length > most {
-                return Err(format!(
-                    "the text has {length} characters and \"{name}\" takes {most}; shorten it"
-                ));
-            }
-        }
+        let value = matters.declared.taken(name, value)?;
         if name == DESCRIPTION {
             self.description = Some(match value {
                 Value::Text(text) => text,
@@ -71,7 +57,7 @@ impl Change {
         }
         let Some(field) = found.custom_fields.get(name) else {
             self.unknown.insert(format!("custom field \"{name}\""));
-            return Err(gone(name, matters));
+            return Err(matters.gone(name));
         };
         let value_id = value_ids.get(name);
         let text = match (value, field.kind) {
@@ -105,21 +91,25 @@ impl Change {
         self.values.insert(name.to_owned(), item);
         Ok(())
     }
+}
 
-    /// Nothing is left to be written.
-    pub(crate) fn is_empty(&self) -> bool {
+impl Change for MatterChange {
+    fn parked(&self) -> &BTreeMap<String, String> {
+        &self.parked
+    }
+
+    fn is_empty(&self) -> bool {
         self.description.is_none() && self.values.is_empty()
     }
 
-    /// The fields among what is written that a refusal names in quotes.
-    pub(crate) fn named_in(&self, refusal: &str) -> Vec<String> {
+    /// Clio quotes the names of custom fields.
+    fn named_in(&self, refusal: &str) -> Vec<String> {
         let names = self.values.keys().map(String::as_str);
         let all = names.chain(self.description.as_ref().map(|_| DESCRIPTION));
         all.filter(|name| refusal.contains(&format!("\"{name}\""))).map(str::to_owned).collect()
     }
 
-    /// Takes a field out that Clio refuses.
-    pub(crate) fn park(&mut self, name: &str, reason: &str) {
+    fn park(&mut self, name: &str, reason: &str) {
         if name == DESCRIPTION {
             self.description = None;
         }
@@ -127,9 +117,8 @@ impl Change {
         self.parked.insert(name.to_owned(), reason.to_owned());
     }
 
-    /// The body's `data` for a write of these fields.
-    pub(crate) fn data(&self) -> serde_json::Map<String, Json> {
-        let mut data = serde_json::Map::new();
+    fn data(&self) -> Map<String, Json> {
+        let mut data = Map::new();
         if let Some(description) = &self.description {
             data.insert(DESCRIPTION.to_owned(), json!(description));
         }
@@ -140,24 +129,15 @@ impl Change {
     }
 }
 
-/// Why a custom field of ours is not to be used.
-pub(crate) fn gone(name: &str, matters: &Matters) -> String {
-    let kind = matters.custom_field_type(name).map_or("any", CustomFieldType::as_str);
-    format!(
-        "Clio has no custom field \"{name}\" of type {kind} for matters (any more): it was deleted or renamed there; \
-         name it so again, or run `databridge bootstrap` to make it"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::samples;
 
-    fn change(set: &[(&str, Value)], value_ids: &[(&str, &str)]) -> Change {
+    fn change(set: &[(&str, Value)], value_ids: &[(&str, &str)]) -> MatterChange {
         let set = set.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let ids = value_ids.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect();
-        Change::of(&set, &ids, &samples::matters(), &samples::found())
+        MatterChange::of(&set, &ids, &samples::matters(), &samples::found())
     }
 
     fn text(text: &str) -> Value {

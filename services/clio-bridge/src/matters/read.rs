@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::DateTime;
 use databridge_bridge::Shown;
-use databridge_model::{Fields, Key, Parked, Value};
+use databridge_model::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::{DESCRIPTION, Matters};
 use crate::found::{Found, FoundField};
-use crate::settings::{CustomFieldType, DESCRIPTION, Matters};
+use crate::kind::{Reading, id_of, is_our_matter};
+use crate::record::{RecordReader, etag_of};
+use crate::settings::CustomFieldType;
 
 /// What comes back with a push: opaque to all others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,78 +25,58 @@ pub(crate) struct Handle {
     pub(crate) values: BTreeMap<String, String>,
 }
 
-/// What was read of a page.
+/// What was read of a page, and what that says of the custom fields.
 #[derive(Debug, Default)]
-pub(crate) struct Reading {
-    pub(crate) records: Vec<Shown>,
-    pub(crate) notices: Vec<Parked>,
+pub(crate) struct Read {
+    pub(crate) reading: Reading,
     /// What the catalogue does not know: to be read again for.
     pub(crate) unknown: BTreeSet<String>,
     /// The custom fields that some record has a value of: these are there for certain.
-    pub(crate) present: BTreeSet<String>,
-    /// Matters of other groups and practice areas: nothing of them leaves this module.
-    pub(crate) foreign: usize,
+    present: BTreeSet<String>,
 }
 
-impl Reading {
+impl Read {
     /// Whether a custom field of ours has no value on any of the records: either all are empty, or it was deleted since
     /// the catalogue was read.
     pub(crate) fn may_lack_a_field(&self, found: &Found) -> bool {
-        !self.records.is_empty() && found.custom_fields.keys().any(|name| !self.present.contains(name))
+        !self.reading.records.is_empty()
+            && found.custom_fields.keys().any(|name| !self.present.contains(name))
     }
 }
 
-/// Reads the matters of a page that are ours.
-pub(crate) fn read_all(matters: &Matters, found: &Found, page: &[Json]) -> Reading {
-    let mut reading = Reading::default();
-    for json in page {
-        match read(matters, found, json, &mut reading) {
-            Some(shown) => reading.records.push(shown),
-            None => reading.foreign += 1,
+impl Matters {
+    /// Reads the matters of a page that are ours.
+    pub(crate) fn read_all(&self, found: &Found, page: &[Json]) -> Read {
+        let mut read = Read::default();
+        for json in page {
+            match self.read_one(found, json, &mut read) {
+                Some(shown) => read.reading.records.push(shown),
+                None => read.reading.foreign += 1,
+            }
         }
+        read
     }
-    reading
-}
 
-/// Reads a matter; `None` if it is not one of our group and practice area.
-pub(crate) fn read(matters: &Matters, found: &Found, json: &Json, reading: &mut Reading) -> Option<Shown> {
-    let is_ours = id_of(json.get("group")?)? == found.group_id
-        && id_of(json.get("practice_area")?)? == found.practice_area_id;
-    let id = id_of(json).filter(|_| is_ours)?.to_string();
-    let updated_at = json.get("updated_at").and_then(Json::as_str);
-    let mut matter =
-        Matter { matters, found, fields: Fields::new(), handle: Handle::default(), notices: Vec::new() };
-    matter.handle.etag = json.get("etag").and_then(Json::as_str).map(str::to_owned);
-    matter.read_description(json);
-    let values = json.get("custom_field_values");
-    matter.read_custom_fields(values, &mut reading.unknown, &mut reading.present);
-
-    let key = matter.fields.get(&matters.collection.key).and_then(|value| Key::parse(&value.to_plain()));
-    reading.notices.extend(matter.notices.into_iter().map(|(field, reason)| Parked {
-        id: Some(id.clone()),
-        key: key.clone(),
-        ..matters.notice(&field, reason)
-    }));
-    Some(Shown {
-        parent: None,
-        id,
-        key,
-        revision: updated_at
-            .and_then(|text| DateTime::parse_from_rfc3339(text).ok())
-            .map(|at| at.timestamp_millis()),
-        deleted: false,
-        fields: matter.fields,
-        handle: serde_json::to_value(matter.handle).unwrap_or_default(),
-    })
+    /// Reads a matter; `None` if it is not one of our group and practice area.
+    fn read_one(&self, found: &Found, json: &Json, read: &mut Read) -> Option<Shown> {
+        let id = id_of(json).filter(|_| is_our_matter(found, json))?.to_string();
+        let record = RecordReader::new(self, json);
+        let mut matter = Matter { matters: self, found, record, handle: Handle::default() };
+        matter.handle.etag = etag_of(json);
+        matter.read_description(json);
+        let values = json.get("custom_field_values");
+        matter.read_custom_fields(values, &mut read.unknown, &mut read.present);
+        let handle = serde_json::to_value(matter.handle).unwrap_or_default();
+        Some(matter.record.finish(id, None, handle, &mut read.reading.notices))
+    }
 }
 
 /// One matter while it is read.
 struct Matter<'a> {
     matters: &'a Matters,
     found: &'a Found,
-    fields: Fields,
+    record: RecordReader<'a>,
     handle: Handle,
-    notices: Vec<(String, String)>,
 }
 
 /// What was found of the custom field values, before fields without a value are taken as empty.
@@ -108,13 +90,14 @@ struct Seen {
 
 impl Matter<'_> {
     fn read_description(&mut self, json: &Json) {
-        if self.matters.collection.field(DESCRIPTION).is_none() {
+        if !self.matters.declared.has(DESCRIPTION) {
             return;
         }
         match json.get(DESCRIPTION) {
-            Some(Json::String(text)) => self.set(DESCRIPTION, Value::text(text.clone())),
-            Some(Json::Null) => self.set(DESCRIPTION, Value::Null),
+            Some(Json::String(text)) => self.record.set(DESCRIPTION, Value::text(text.clone())),
+            Some(Json::Null) => self.record.set(DESCRIPTION, Value::Null),
             _ => self
+                .record
                 .park(DESCRIPTION, "Clio does not show the description; tick Matters in the developer hub"),
         }
     }
@@ -137,14 +120,14 @@ impl Matter<'_> {
         if seen.has_nameless {
             let reason = "Clio does not show the custom fields of this matter; tick Custom Fields in the developer hub \
                           and run `databridge connect`";
-            self.park(&self.matters.collection.key.clone(), reason);
+            self.record.park(self.matters.key(), reason);
             return;
         }
         let absent = self
             .matters
             .custom_fields()
             .filter(|name| !seen.names.contains(*name) && self.found.custom_fields.contains_key(*name));
-        self.fields.extend(absent.map(|name| (name.to_owned(), Value::Null)));
+        self.record.fields.extend(absent.map(|name| (name.to_owned(), Value::Null)));
         present.extend(seen.names);
     }
 
@@ -168,7 +151,7 @@ impl Matter<'_> {
             // The field was deleted, or deleted and made anew under the same name.
             seen.names.insert(name.clone());
             unknown.insert(format!("custom field {} \"{name}\"", definition.unwrap_or_default()));
-            self.fields.remove(&name);
+            self.record.fields.remove(&name);
             return;
         };
         if !seen.names.insert(name.clone()) {
@@ -178,18 +161,20 @@ impl Matter<'_> {
             self.handle.values.insert(name.clone(), id.to_owned());
         }
         match json.get("value") {
-            None => self.park(&name, "Clio does not show the value; tick Custom Fields in the developer hub"),
+            None => self
+                .record
+                .park(&name, "Clio does not show the value; tick Custom Fields in the developer hub"),
             Some(value) => self.read_content(&name, field, value, unknown),
         }
     }
 
     fn read_content(&mut self, name: &str, field: &FoundField, value: &Json, unknown: &mut BTreeSet<String>) {
         let text = match value {
-            Json::Null => return self.set(name, Value::Null),
+            Json::Null => return self.record.set(name, Value::Null),
             Json::String(text) => text.clone(),
             Json::Bool(_) | Json::Number(_) => value.to_string(),
             Json::Array(_) | Json::Object(_) => {
-                return self.park(name, "Clio shows something that is no single value");
+                return self.record.park(name, "Clio shows something that is no single value");
             }
         };
         let read = match field.kind {
@@ -202,7 +187,7 @@ impl Matter<'_> {
                         "the matter shows option {text}, which Clio does not list for \"{name}\" (any more); choose \
                          another option for the matter in Clio"
                     );
-                    return self.park(name, &reason);
+                    return self.record.park(name, &reason);
                 };
                 Value::Text(label.to_owned())
             }
@@ -213,33 +198,12 @@ impl Matter<'_> {
             },
             _ => Value::text(text),
         };
-        self.set(name, read);
+        self.record.set(name, read);
     }
 
     fn is_ours(&self, name: &str) -> bool {
-        name != DESCRIPTION && self.matters.collection.field(name).is_some()
+        name != DESCRIPTION && self.matters.declared.has(name)
     }
-
-    fn set(&mut self, name: &str, value: Value) {
-        match self.matters.collection.field_type(name).canonical(value) {
-            Ok(value) => {
-                self.fields.insert(name.to_owned(), value);
-            }
-            Err(error) => {
-                self.park(name, &format!("{error}, as \"{name}\" should be; correct the matter in Clio"));
-            }
-        }
-    }
-
-    fn park(&mut self, name: &str, reason: &str) {
-        self.notices.push((name.to_owned(), reason.to_owned()));
-    }
-}
-
-/// The id of a record, nested or not; of one that we may not see, too. It is a number in most answers, text in some.
-pub(crate) fn id_of(record: &Json) -> Option<u64> {
-    let id = record.get("id")?;
-    id.as_u64().or_else(|| id.as_str()?.parse().ok())
 }
 
 #[cfg(test)]
@@ -247,12 +211,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use databridge_model::Key;
+
     use crate::samples;
 
-    fn read_one(json: &Json) -> (Option<Shown>, Reading) {
-        let mut reading = Reading::default();
-        let shown = read(&samples::matters(), &samples::found(), json, &mut reading);
-        (shown, reading)
+    fn read_one(json: &Json) -> (Option<Shown>, Read) {
+        let mut read = samples::matters().read_all(&samples::found(), std::slice::from_ref(json));
+        (read.reading.records.pop(), read)
     }
 
     fn matter(values: &Json) -> Json {
@@ -268,7 +233,7 @@ mod tests {
 
     #[test]
     fn values_are_read_by_name_and_options_by_label() {
-        let (shown, reading) = read_one(&matter(&json!([
+        let (shown, read) = read_one(&matter(&json!([
             {"id": "text_line-5", "value": " E-1 ", "custom_field": {"id": 11}},
             {"id": "picklist-6", "value": "31", "custom_field": {"id": 12}},
             {"id": "numeric-8", "value": "012.50", "custom_field": {"id": 13}},
@@ -284,7 +249,7 @@ mod tests {
             json!({"etag": "\"e\"", "values": {
             "Civil Warrant": "text_line-5", "Court Status": "picklist-6", "GIS Object ID": "numeric-8"}})
         );
-        assert!(reading.notices.is_empty() && reading.unknown.is_empty(), "{reading:?}");
+        assert!(read.reading.notices.is_empty() && read.unknown.is_empty(), "{read:?}");
     }
 
     #[test]
@@ -294,30 +259,30 @@ mod tests {
                 matter(&json!([{"id": "picklist-6", "value": "99", "custom_field": {"id": 12}}]));
             foreign["group"] = group;
             foreign["practice_area"] = area;
-            let (shown, reading) = read_one(&foreign);
-            assert!(shown.is_none() && reading.notices.is_empty() && reading.unknown.is_empty());
+            let (shown, read) = read_one(&foreign);
+            assert!(shown.is_none() && read.reading.notices.is_empty() && read.unknown.is_empty());
         }
     }
 
     #[test]
     fn an_unknown_option_leaves_out_its_field_only() {
-        let (shown, reading) = read_one(&matter(&json!([
+        let (shown, read) = read_one(&matter(&json!([
             {"id": "text_line-5", "value": "E-1", "custom_field": {"id": 11}},
             {"id": "picklist-6", "value": "99", "custom_field": {"id": 12}},
         ])));
         let shown = shown.unwrap();
         assert!(!shown.fields.contains_key("Court Status") && shown.fields.contains_key("Location"));
-        assert_eq!(reading.unknown.len(), 1);
-        assert_eq!(reading.notices[0].key, Key::parse("E-1"));
-        assert!(reading.notices[0].reason.contains("option 99"), "{reading:?}");
+        assert_eq!(read.unknown.len(), 1);
+        assert_eq!(read.reading.notices[0].key, Key::parse("E-1"));
+        assert!(read.reading.notices[0].reason.contains("option 99"), "{read:?}");
     }
 
     #[test]
     fn a_value_of_another_type_leaves_out_its_field_and_is_told() {
-        let (shown, reading) =
+        let (shown, read) =
             read_one(&matter(&json!([{"id": "numeric-8", "value": "12,5", "custom_field": {"id": 13}}])));
         assert!(!shown.unwrap().fields.contains_key("GIS Object ID"));
-        assert!(reading.notices[0].reason.starts_with("`12,5` is no decimal"), "{reading:?}");
+        assert!(read.reading.notices[0].reason.starts_with("`12,5` is no decimal"), "{read:?}");
     }
 
     #[test]
@@ -326,28 +291,28 @@ mod tests {
             json!({"id": "text_line-5", "value": "x", "field_name": "Location", "custom_field": {"id": 77}}),
             json!({"id": "text_line-5", "value": "x", "soft_deleted": true, "custom_field": {"id": 14}}),
         ] {
-            let (shown, reading) = read_one(&matter(&json!([value])));
+            let (shown, read) = read_one(&matter(&json!([value])));
             assert!(!shown.unwrap().fields.contains_key("Location"));
-            assert_eq!(reading.unknown.len(), 1);
+            assert_eq!(read.unknown.len(), 1);
         }
     }
 
     #[test]
     fn values_that_clio_hides_are_not_taken_as_empty() {
         for values in [json!([{"id": "text_line-5"}]), Json::Null] {
-            let (shown, reading) = read_one(&matter(&values));
+            let (shown, read) = read_one(&matter(&values));
             let names: Vec<_> = shown.unwrap().fields.into_keys().collect();
             assert_eq!(names, ["description"]);
-            assert!(reading.notices[0].reason.contains("tick Custom Fields"));
+            assert!(read.reading.notices[0].reason.contains("tick Custom Fields"));
         }
     }
 
     #[test]
     fn a_foreign_custom_field_is_passed_over() {
-        let (shown, reading) = read_one(&matter(&json!([
+        let (shown, read) = read_one(&matter(&json!([
             {"id": "text_area-5", "value": "secret", "field_name": "Location Notes", "custom_field": {"id": 900}},
         ])));
-        assert!(!format!("{shown:?}{reading:?}").contains("secret"));
-        assert!(reading.unknown.is_empty());
+        assert!(!format!("{shown:?}{read:?}").contains("secret"));
+        assert!(read.unknown.is_empty());
     }
 }

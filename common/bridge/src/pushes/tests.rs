@@ -1,0 +1,279 @@
+//! Pushes over a real nats-server, to a system that does what the test says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use databridge_broker::async_nats::Subscriber;
+use databridge_broker::{Broker, Envelope, ensure_topology, names};
+use databridge_config::env::NatsEnv;
+use databridge_http::CallError;
+use databridge_model::subject::{self, Lane};
+use databridge_model::{
+    CollectionName, Fields, KeyToken, Op, Outcome, OutcomeResult, PushId, PushRequest, SystemName,
+};
+use databridge_nats_server::NatsServer;
+use databridge_runtime::{CancellationToken, Clock};
+use futures::StreamExt;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{MOST_LONG, Pushes, PushesError};
+use crate::{Effect, Intent, OutsideSystem, Page, PushTask, Shown, Span, Start};
+
+const FILMS: &str = "films";
+const MATTERS: &str = "matters";
+
+/// A system that holds every push until its key is released.
+#[derive(Clone)]
+struct Held {
+    name: SystemName,
+    released: watch::Sender<BTreeSet<String>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    under_way: Vec<String>,
+    most_films: usize,
+    begun: BTreeMap<String, u32>,
+    /// Pushes that were told, while they lasted, that they are another's.
+    lost: u32,
+}
+
+impl Held {
+    fn release(&self, key: &str) {
+        self.released.send_modify(|keys| {
+            keys.insert(key.to_owned());
+        });
+    }
+
+    fn begun(&self, key: &str) -> u32 {
+        self.seen.lock().unwrap().begun.get(key).copied().unwrap_or_default()
+    }
+
+    async fn hold(&self, collection: &CollectionName, task: &PushTask) -> Effect {
+        let key = task.push.why.clone();
+        {
+            let mut seen = self.seen.lock().unwrap();
+            seen.under_way.push(key.clone());
+            *seen.begun.entry(key.clone()).or_default() += 1;
+            if collection.as_str() == FILMS {
+                seen.most_films = seen.most_films.max(seen.under_way.len());
+            }
+        }
+        let mut released = self.released.subscribe();
+        released.wait_for(|keys| keys.contains(&key)).await.unwrap();
+        let mut seen = self.seen.lock().unwrap();
+        seen.under_way.retain(|other| *other != key);
+        seen.lost += u32::from(!task.still_mine.now());
+        Effect::settled(OutcomeResult::Written, 1)
+    }
+}
+
+impl OutsideSystem for Held {
+    type Place = ();
+
+    fn name(&self) -> &SystemName {
+        &self.name
+    }
+
+    fn collections(&self) -> Vec<CollectionName> {
+        [FILMS, MATTERS].map(|name| name.parse().unwrap()).into()
+    }
+
+    async fn start(&self, _: &CollectionName, _: &Span, _: Option<&()>) -> Result<Start<()>, CallError> {
+        Ok(Start::Nothing(()))
+    }
+
+    async fn page(&self, _: &CollectionName, (): &(), _: usize) -> Result<Page<()>, CallError> {
+        Ok(Page { records: Vec::<Shown>::new(), next: crate::Next::End(()), notices: Vec::new() })
+    }
+
+    async fn by_ids(&self, collection: &CollectionName, _: &[String]) -> Result<Page<()>, CallError> {
+        self.page(collection, &(), 0).await
+    }
+
+    async fn capacity(&self) -> usize {
+        8
+    }
+
+    fn in_batches(&self, _: &CollectionName) -> bool {
+        false
+    }
+
+    fn takes_long(&self, collection: &CollectionName) -> bool {
+        collection.as_str() == FILMS
+    }
+
+    async fn apply(&self, collection: &CollectionName, tasks: Vec<PushTask>) -> Vec<Effect> {
+        futures::future::join_all(tasks.iter().map(|task| self.hold(collection, task))).await
+    }
+}
+
+struct Bench {
+    broker: Broker,
+    system: Held,
+    outcomes: Subscriber,
+    stop: CancellationToken,
+    worker: JoinHandle<Result<(), PushesError>>,
+    _nats: NatsServer,
+}
+
+impl Bench {
+    async fn at_work(ack_wait_seconds: u64) -> Self {
+        let nats = NatsServer::ephemeral_with(|options| options.sync_always = false).await.unwrap();
+        let settings = NatsEnv { nats_ack_wait_seconds: ack_wait_seconds, ..NatsEnv::at(nats.url()) };
+        let broker =
+            Broker::connect(&settings, "test", Clock::system(), Duration::from_secs(10)).await.unwrap();
+        ensure_topology(&broker).await.unwrap();
+        let system =
+            Held { name: "held".parse().unwrap(), released: watch::Sender::default(), seen: Arc::default() };
+        let outcomes = broker.client().subscribe("outcome.>").await.unwrap();
+        broker.client().flush().await.unwrap();
+        let stop = CancellationToken::new();
+        let pushes = Pushes::new(broker.clone(), Arc::new(system.clone()));
+        let worker = tokio::spawn(pushes.run(stop.clone()));
+        Self { broker, system, outcomes, stop, worker, _nats: nats }
+    }
+
+    /// A push of a link to the record of this key.
+    async fn push(&self, collection: &str, key: &str, link: &str) {
+        let push = PushRequest {
+            push: Some(PushId { link: link.to_owned(), counter: 1 }),
+            op: Op::Create,
+            target: None,
+            set: Fields::new(),
+            parent: None,
+            source: None,
+            expect: Fields::new(),
+            absent_in: None,
+            run: None,
+            why: key.to_owned(),
+        };
+        let token = KeyToken::from_subject(key);
+        let subject = subject::push(Lane::Live, &self.system.name, &collection.parse().unwrap(), &token);
+        self.broker.publish(subject, &push, &Envelope::default()).await.unwrap();
+    }
+
+    /// The next outcome: the link of its push.
+    async fn outcome(&mut self) -> String {
+        let told =
+            tokio::time::timeout(Duration::from_secs(30), self.outcomes.next()).await.unwrap().unwrap();
+        let outcome: Outcome = serde_json::from_slice(&told.payload).unwrap();
+        assert_eq!(outcome.result, OutcomeResult::Written);
+        outcome.push.link
+    }
+
+    /// Waits until this is so.
+    async fn until(&self, what: &str, is_so: impl Fn(&Seen) -> bool) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while !is_so(&self.system.seen.lock().unwrap()) {
+            assert!(tokio::time::Instant::now() < deadline, "{what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(20), self.worker).await.unwrap().unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn long_pushes_hold_up_no_others_and_at_most_four_are_done_at_once() {
+    let mut bench = Bench::at_work(60).await;
+    let films: Vec<_> = (0..MOST_LONG + 3).map(|number| format!("film-{number}")).collect();
+    for film in &films {
+        bench.push(FILMS, film, film).await;
+    }
+    bench.until("four films are begun", |seen| seen.under_way.len() == MOST_LONG).await;
+    bench.system.release("E-1");
+    bench.push(MATTERS, "E-1", "matter").await;
+    assert_eq!(bench.outcome().await, "matter");
+    for film in &films {
+        bench.system.release(film);
+    }
+    let mut done = BTreeSet::new();
+    for _ in &films {
+        done.insert(bench.outcome().await);
+    }
+    assert_eq!(done, films.iter().cloned().collect());
+    assert_eq!(bench.system.seen.lock().unwrap().most_films, MOST_LONG);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_slow_push_holds_up_others_for_moments_only() {
+    let mut bench = Bench::at_work(60).await;
+    bench.push(MATTERS, "slow", "slow").await;
+    bench.until("it is begun", |seen| !seen.under_way.is_empty()).await;
+    bench.system.release("quick");
+    bench.push(MATTERS, "quick", "quick").await;
+    assert_eq!(bench.outcome().await, "quick");
+    bench.system.release("slow");
+    assert_eq!(bench.outcome().await, "slow");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_record_has_one_push_under_way() {
+    let mut bench = Bench::at_work(60).await;
+    bench.push(MATTERS, "E-1", "one").await;
+    bench.until("the first is begun", |seen| !seen.under_way.is_empty()).await;
+    bench.push(MATTERS, "E-1", "two").await;
+    // Another record's push shows that the second one of this was taken, too.
+    bench.system.release("E-2");
+    bench.push(MATTERS, "E-2", "other").await;
+    assert_eq!(bench.outcome().await, "other");
+    assert_eq!(bench.system.begun("E-1"), 1);
+    bench.system.release("E-1");
+    assert_eq!(bench.outcome().await, "one");
+    assert_eq!(bench.outcome().await, "two");
+    assert_eq!(bench.system.begun("E-1"), 2);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_push_that_lasts_longer_than_the_brokers_patience_stays_its_workers() {
+    let mut bench = Bench::at_work(2).await;
+    bench.push(FILMS, "long", "long").await;
+    bench.until("it is begun", |seen| !seen.under_way.is_empty()).await;
+    let intents = bench.broker.bucket::<Intent>(names::INTENTS).await.unwrap();
+    let until = async || intents.get("held.films.long").await.unwrap().unwrap().value.until;
+    let first = until().await;
+    // Twice as long as after which the broker would give it to another.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
+    while until().await < first + chrono::TimeDelta::seconds(4) {
+        assert!(tokio::time::Instant::now() < deadline, "the intent is not renewed");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bench.system.release("long");
+    assert_eq!(bench.outcome().await, "long");
+    assert_eq!((bench.system.begun("long"), bench.system.seen.lock().unwrap().lost), (1, 0));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while intents.get("held.films.long").await.unwrap().is_some() {
+        assert!(tokio::time::Instant::now() < deadline, "the intent stays");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_what_is_under_way_and_begins_nothing_more() {
+    let mut bench = Bench::at_work(60).await;
+    for number in 0..=MOST_LONG {
+        bench.push(FILMS, &format!("film-{number}"), "film").await;
+    }
+    bench.until("four films are begun", |seen| seen.under_way.len() == MOST_LONG).await;
+    let under_way = bench.system.seen.lock().unwrap().under_way.clone();
+    bench.stop.cancel();
+    assert!(!bench.worker.is_finished());
+    for film in &under_way {
+        bench.system.release(film);
+        bench.outcome().await;
+    }
+    let begun = bench.system.seen.lock().unwrap().begun.len();
+    assert_eq!(begun, MOST_LONG);
+    bench.end().await;
+}

@@ -1,0 +1,121 @@
+//! One Clio account as its collections reach it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use databridge_bridge::Shown;
+use databridge_http::{Answer, CallError, ErrorClass};
+use databridge_model::OutcomeResult;
+use serde_json::Value as Json;
+use url::Url;
+
+use crate::api;
+use crate::catalogue::Catalogue;
+use crate::client::ClioClient;
+use crate::errand::Errand;
+use crate::found::Found;
+use crate::kind::{Kind, id_of, is_our_matter};
+use crate::pages::{RecordBody, read_body};
+use crate::push::{PARENT, Settled, Stop};
+
+/// The account: who calls it, and what is known of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Clio {
+    pub(crate) client: ClioClient,
+    pub(crate) catalogue: Arc<Catalogue>,
+    /// Records edited this long before the last look are read again.
+    pub(crate) overlap: TimeDelta,
+}
+
+impl Clio {
+    /// The address of a list of this kind with these filters.
+    pub(crate) fn list_url(&self, kind: &dyn Kind, filters: &[(&str, &str)], most: usize) -> Url {
+        let (resource, most) = (kind.resource(), most.to_string());
+        let order: &[_] = if resource.is_ordered { &[api::ORDER] } else { &[] };
+        let shape = [(api::LIMIT, most.as_str()), (api::FIELDS, resource.fields)];
+        self.client.url(&resource.list(), &[filters, resource.filters, order, &shape].concat())
+    }
+
+    /// The address of a list of ours with these filters more.
+    pub(crate) fn ours_url(
+        &self,
+        kind: &dyn Kind,
+        found: &Found,
+        filters: &[(&str, &str)],
+        most: usize,
+    ) -> Result<Url, CallError> {
+        let ours = kind.ours(found)?;
+        let ours: Vec<_> = ours.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Ok(self.list_url(kind, &[&ours, filters].concat(), most))
+    }
+
+    /// The address of one record, or of the list to make one in, with what we ask of a record.
+    pub(crate) fn record_url(&self, kind: &dyn Kind, id: Option<u64>) -> Url {
+        let resource = kind.resource();
+        let path = id.map_or_else(|| resource.list(), |id| resource.record(id));
+        self.client.url(&path, &[(api::FIELDS, resource.fields)])
+    }
+
+    /// The record as it is now; stops if it is gone, or not ours (any more).
+    pub(crate) async fn read_one(
+        &self,
+        errand: &Errand,
+        kind: &dyn Kind,
+        id: u64,
+        found: &Found,
+    ) -> Result<Shown, Stop> {
+        let (RecordBody::<Json> { data }, _) =
+            self.client.get(errand, &self.record_url(kind, Some(id))).await?;
+        let reading = kind.understand(self, errand, std::slice::from_ref(&data), found).await?;
+        match reading.records.into_iter().next() {
+            Some(shown) => Ok(shown),
+            None => Settled::new(OutcomeResult::Gone).stop(),
+        }
+    }
+
+    /// A moment from which on to look for what was begun then: an overlap earlier, because clocks are not exact.
+    pub(crate) fn look_back_from(&self, begun: DateTime<Utc>) -> String {
+        (begun - self.overlap).to_rfc3339_opts(SecondsFormat::Secs, true)
+    }
+
+    /// Stops if what was just made is below a matter that is not ours: then it is removed again.
+    pub(crate) async fn must_be_below_ours(
+        &self,
+        errand: &Errand,
+        kind: &dyn Kind,
+        answer: &Answer,
+        found: &Found,
+    ) -> Result<(), Stop> {
+        let RecordBody::<Json> { data } = read_body(answer, true)?;
+        let Some(matter) = data.get("matter").filter(|matter| matter.get("group").is_some()) else {
+            return Ok(());
+        };
+        let (Some(id), false) = (id_of(&data), is_our_matter(found, matter)) else { return Ok(()) };
+        self.remove(errand, kind, id).await?;
+        let message = format!(
+            "matter {} is not of our group and practice area; the {} just made there is removed again",
+            id_of(matter).unwrap_or_default(),
+            kind.resource().singular
+        );
+        Settled::refused(message, Some(PARENT)).stop()
+    }
+
+    /// The record in the answer to a write.
+    pub(crate) async fn written(
+        &self,
+        errand: &Errand,
+        kind: &dyn Kind,
+        answer: &Answer,
+        found: &Found,
+    ) -> Result<Settled, Stop> {
+        let RecordBody::<Json> { data } = read_body(answer, true)?;
+        match kind.read_written(self, errand, &data, found).await {
+            Some(shown) => Ok(Settled::showing(OutcomeResult::Written, shown)),
+            None => {
+                let message =
+                    format!("the answer does not show the {} that was written", kind.resource().singular);
+                Err(answer.error(ErrorClass::Unknown, message).into())
+            }
+        }
+    }
+}

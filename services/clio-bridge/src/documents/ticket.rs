@@ -1,0 +1,38 @@
+//! The right to put the bytes of one version into Clio's storage ("Documents", uploading).
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::is_fully_uploaded;
+
+/// Where the bytes go. The address is a secret: who has it may write there. It ends after ten minutes, or later.
+#[derive(Clone, Deserialize)]
+pub(super) struct Ticket {
+    /// The version.
+    pub(super) uuid: String,
+    pub(super) put_url: String,
+    /// What the storage wants to hear with the bytes.
+    #[serde(default)]
+    pub(super) put_headers: Vec<PutHeader>,
+}
+
+/// A header of the upload.
+#[derive(Clone, Deserialize)]
+pub(super) struct PutHeader {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("uuid", &self.uuid).finish_non_exhaustive()
+    }
+}
+
+impl Ticket {
+    /// The ticket of a document's latest version, where that waits for its bytes.
+    pub(super) fn of(document: &Json) -> Option<Self> {
+        let version = document.get("latest_document_version").filter(|it| !is_fully_uploaded(it))?;
+        Self::deserialize(version).ok()
+    }
+}
