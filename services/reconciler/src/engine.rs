@@ -1,22 +1,27 @@
 //! What the handlers share: deciding a link, sending its pushes, telling its run.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+mod asking;
+mod rehearsal;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use databridge_broker::{Broker, BucketError, Envelope, PublishError};
 use databridge_config::{ConfigFolder, RouteKind, Side};
 use databridge_model::subject;
 use databridge_model::{
-    CollectionName, Fields, Key, Mode, Name, Op, Parked, PushId, PushRequest, RunId, Source, SyncRequest,
-    SystemName, Target, WouldPush,
+    CollectionName, Fields, Key, Mode, Name, Op, Parked, PushId, PushRequest, RunId, Source, SystemName,
+    Target,
 };
 
+use self::asking::Rereads;
+use self::rehearsal::Rehearsals;
 use crate::decide::{Decision, Wanted, decide};
 use crate::event::{self, Standing};
 use crate::link::{Link, Outstanding, Purpose};
 use crate::links::Links;
 use crate::plan::{ParentRef, RoutePlan};
-use crate::runs::{Count, Part, Run, Runs};
+use crate::runs::{Count, Run, Runs};
 use crate::spent::{self, SpentRequests};
 use crate::waiting::Waiting;
 
@@ -60,17 +65,6 @@ pub(crate) struct Engine {
     rehearsals: Mutex<Rehearsals>,
 }
 
-/// The links of dry runs, which are written nowhere.
-type Rehearsals = BTreeMap<RunId, Rehearsal>;
-
-/// What a dry run has come to so far.
-#[derive(Debug, Default)]
-struct Rehearsal {
-    links: BTreeMap<String, Link>,
-    by_id: HashMap<(Name, Side, String), String>,
-    by_key: HashMap<(Name, Key), String>,
-}
-
 /// Whether a record may be made now, and below which.
 enum Gate {
     /// It may, below the parent of this id where it has one.
@@ -80,17 +74,6 @@ enum Gate {
     /// Its parent comes first.
     Parent(ParentRef),
 }
-
-/// What is to be read again.
-#[derive(Debug, Default)]
-struct Rereads {
-    wanted: BTreeMap<RereadPlace, BTreeSet<String>>,
-    /// Taken out of `wanted` and not yet a part of their runs: a run must not end meanwhile.
-    being_asked: Vec<RereadPlace>,
-}
-
-/// Where records are to be read again, and for which run.
-pub(crate) type RereadPlace = (Option<RunId>, SystemName, CollectionName);
 
 impl Engine {
     /// Opens links and runs.
@@ -291,100 +274,6 @@ impl Engine {
         Ok(self.links.get(&name).await?.map(|found| (name, found.value)))
     }
 
-    /// Goes on with a dry run: the link is kept until the listings are in, and then it is said what would be done.
-    pub(crate) async fn rehearse(
-        &self,
-        plan: &RoutePlan,
-        name: &str,
-        link: Link,
-        run_id: RunId,
-    ) -> Result<(), Trouble> {
-        let Some(run) = self.runs.get(run_id) else { return Ok(()) };
-        if run.request.mode != Mode::Incremental && !run.listings_decided {
-            let creates = self.decide(plan, &mut link.clone(), name, Some(run_id)).await?.pushes;
-            for wanted in creates.iter().filter(|wanted| wanted.op == Op::Create) {
-                self.ask_for_listing(run_id, plan.system(wanted.side), plan.collection_name(wanted.side))
-                    .await?;
-            }
-        }
-        let mut rehearsals = self.rehearsals();
-        let rehearsal = rehearsals.entry(run_id).or_default();
-        for side in Side::BOTH {
-            if let Some(id) = &link.side(side).id {
-                rehearsal.by_id.insert((link.route.clone(), side, id.clone()), name.to_owned());
-            }
-        }
-        rehearsal.by_key.insert((link.route.clone(), link.key.clone()), name.to_owned());
-        rehearsal.links.insert(name.to_owned(), link);
-        Ok(())
-    }
-
-    /// The link as a dry run would have it by now.
-    pub(crate) fn rehearsed(&self, run: RunId, name: &str) -> Option<Link> {
-        self.rehearsals().get(&run)?.links.get(name).cloned()
-    }
-
-    fn rehearsed_parent(&self, run: RunId, parent: &ParentRef) -> Option<(String, Link)> {
-        let rehearsals = self.rehearsals();
-        let rehearsal = rehearsals.get(&run)?;
-        let name = match parent {
-            ParentRef::Id(route, side, id) => rehearsal.by_id.get(&(route.clone(), *side, id.clone())),
-            ParentRef::Key(route, key) => rehearsal.by_key.get(&(route.clone(), key.clone())),
-        }?;
-        Some((name.clone(), rehearsal.links.get(name)?.clone()))
-    }
-
-    /// The listings of a dry run are in: says what would be done.
-    pub(crate) async fn say_what_was_rehearsed(&self, run: RunId) -> Result<(), Trouble> {
-        let names: Vec<_> =
-            self.rehearsals().get(&run).map(|it| it.links.keys().cloned().collect()).unwrap_or_default();
-        for name in names {
-            let Some(link) = self.rehearsed(run, &name) else { continue };
-            if let Some(plan) = self.plan(&link.route) {
-                self.say_what_would_be(plan, &name, link, run).await?;
-            }
-        }
-        self.rehearsals().remove(&run);
-        Ok(())
-    }
-
-    fn rehearsals(&self) -> std::sync::MutexGuard<'_, Rehearsals> {
-        self.rehearsals.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What a dry run would do with this link; nothing is written.
-    pub(crate) async fn say_what_would_be(
-        &self,
-        plan: &RoutePlan,
-        name: &str,
-        mut link: Link,
-        run: RunId,
-    ) -> Result<(), Trouble> {
-        let decision = self.decide(plan, &mut link, name, Some(run)).await?;
-        let open = self.runs.get(run);
-        // Without the complete listing that was asked for, nothing would be made.
-        let unlisted = |side: Side| {
-            let (system, collection) = (plan.system(side), plan.collection_name(side));
-            open.as_ref()
-                .is_some_and(|run| run.asks_whole(system, collection) && !run.has_whole(system, collection))
-        };
-        for wanted in
-            decision.pushes.iter().filter(|wanted| wanted.op != Op::Create || !unlisted(wanted.side))
-        {
-            let event = WouldPush {
-                system: plan.system(wanted.side).clone(),
-                collection: plan.collection_name(wanted.side).clone(),
-                key: Some(link.key.clone()),
-                op: wanted.op,
-                set: wanted.set.clone(),
-                expect: wanted.expect.clone(),
-            };
-            self.publish_event(run, "would_push", &event).await?;
-            self.runs.count(Some(run), Count::Push);
-        }
-        self.tell(plan, &link, decision, Some(run)).await
-    }
-
     /// Sends a push. Sent twice it is done once: its id is the message's, and the bridge remembers it.
     pub(crate) async fn send(
         &self,
@@ -430,131 +319,6 @@ impl Engine {
         body: &T,
     ) -> Result<(), Trouble> {
         self.broker.publish(subject::run(run, event), body, &Envelope::of_run(Some(run))).await?;
-        Ok(())
-    }
-
-    /// Notes that a record is to be read again; [`Engine::ask_for_rereads`] asks for all of them.
-    pub(crate) fn want_reread(
-        &self,
-        plan: &RoutePlan,
-        side: Side,
-        run: Option<RunId>,
-        ids: impl IntoIterator<Item = String>,
-    ) {
-        let run = run.filter(|run| self.runs.get(*run).is_some());
-        let place = (run, plan.system(side).clone(), plan.collection_name(side).clone());
-        self.rereads().wanted.entry(place).or_default().extend(ids);
-    }
-
-    /// Whether records of a run are still to be asked for.
-    pub(crate) fn has_rereads(&self, run: RunId) -> bool {
-        let rereads = self.rereads();
-        rereads.wanted.keys().chain(&rereads.being_asked).any(|(of, _, _)| *of == Some(run))
-    }
-
-    /// Asks the bridges for all records that are to be read again, in as few requests as may be.
-    pub(crate) async fn ask_for_rereads(&self) {
-        let wanted = {
-            let mut rereads = self.rereads();
-            let wanted = std::mem::take(&mut rereads.wanted);
-            rereads.being_asked.extend(wanted.keys().cloned());
-            wanted
-        };
-        for (place, ids) in wanted {
-            let asked = self.ask_for_reread(&place, &ids).await;
-            let mut rereads = self.rereads();
-            if let Err(error) = asked {
-                tracing::warn!(%error, "Records could not be asked for again; trying once more soon.");
-                rereads.wanted.entry(place.clone()).or_default().extend(ids);
-            }
-            if let Some(at) = rereads.being_asked.iter().position(|asked| *asked == place) {
-                rereads.being_asked.swap_remove(at);
-            }
-        }
-    }
-
-    fn rereads(&self) -> std::sync::MutexGuard<'_, Rereads> {
-        self.rereads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn ask_for_reread(&self, place: &RereadPlace, ids: &BTreeSet<String>) -> Result<(), Trouble> {
-        let (run, system, collection) = place;
-        let request = SyncRequest {
-            ids: ids.iter().cloned().collect(),
-            within: *run,
-            reason: Some("what was read of these records may be older than what is known of them".to_owned()),
-            ..SyncRequest::default()
-        };
-        self.ask(system, collection, &request, None).await
-    }
-
-    /// Asks once a run for the complete listing of a collection.
-    pub(crate) async fn ask_for_listing(
-        &self,
-        run_id: RunId,
-        system: &SystemName,
-        collection: &CollectionName,
-    ) -> Result<(), Trouble> {
-        let Some(run) = self.runs.get(run_id).filter(|run| !run.asks_whole(system, collection)) else {
-            return Ok(());
-        };
-        let request = SyncRequest {
-            mode: Mode::Full,
-            within: Some(run_id),
-            dry_run: run.request.dry_run,
-            reason: Some("to see which records are missing before any is made".to_owned()),
-            ..SyncRequest::default()
-        };
-        self.ask(system, collection, &request, Some(format!("listing-{run_id}-{system}-{collection}"))).await
-    }
-
-    async fn ask(
-        &self,
-        system: &SystemName,
-        collection: &CollectionName,
-        request: &SyncRequest,
-        id: Option<String>,
-    ) -> Result<(), Trouble> {
-        let envelope = Envelope { run: request.within, message_id: id };
-        let subject = subject::sync_request(system, Some(collection));
-        let sequence = self.broker.publish(subject, request, &envelope).await?;
-        if let Some(run_id) = request.within {
-            fail::fail_point!("reconciler.before-part");
-            self.add_part(run_id, sequence, system, collection, request).await?;
-        }
-        Ok(())
-    }
-
-    /// Makes a request a part of its run. Doing so twice does no harm.
-    pub(crate) async fn add_part(
-        &self,
-        run_id: RunId,
-        sequence: u64,
-        system: &SystemName,
-        collection: &CollectionName,
-        request: &SyncRequest,
-    ) -> Result<(), Trouble> {
-        let part = Part {
-            request: sequence,
-            system: system.clone(),
-            collection: collection.clone(),
-            whole: request.mode != Mode::Incremental
-                && request.ids.is_empty()
-                && request.max_records.is_none(),
-            listed: None,
-        };
-        let same = |known: &Part| {
-            known.request == part.request
-                && known.system == part.system
-                && known.collection == part.collection
-        };
-        self.runs
-            .change(run_id, |run| {
-                if !run.parts.iter().any(same) {
-                    run.parts.push(part.clone());
-                }
-            })
-            .await?;
         Ok(())
     }
 

@@ -69,17 +69,21 @@ create = [{ side = "right", field = "title", from = "owner", otherwise = "Case {
 
 /// A route with one field for each rule.
 pub(crate) fn plan() -> RoutePlan {
-    let systems = [MAP, OFFICE].map(|text| {
+    plan_of(&[MAP, OFFICE], &[ROUTE], "case_matter")
+}
+
+/// The plan of the route of this name, of a config of these files.
+pub(crate) fn plan_of(systems: &[&str], routes: &[&str], name: &str) -> RoutePlan {
+    let systems = systems.iter().map(|text| {
         let system: databridge_config::SystemFile = toml::from_str(text).unwrap();
         (system.system.clone(), system)
     });
-    let route: databridge_config::Route = toml::from_str(ROUTE).unwrap();
-    let config = ConfigFolder {
-        path: PathBuf::new(),
-        systems: systems.into(),
-        routes: BTreeMap::from([(route.route.clone(), route)]),
-    };
-    RoutePlan::all(&config).pop().unwrap()
+    let routes = routes.iter().map(|text| {
+        let route: databridge_config::Route = toml::from_str(text).unwrap();
+        (route.route.clone(), route)
+    });
+    let config = ConfigFolder { path: PathBuf::new(), systems: systems.collect(), routes: routes.collect() };
+    RoutePlan::all(&config).into_iter().find(|plan| plan.name().as_str() == name).unwrap()
 }
 
 /// Fields from names and texts; an empty text is null.

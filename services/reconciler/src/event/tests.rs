@@ -1,4 +1,3 @@
-use databridge_config::ConfigFolder;
 use databridge_model::{Key, OutcomeResult};
 
 use super::*;
@@ -68,17 +67,7 @@ impl Desk {
     }
 
     fn with(route: &str) -> Self {
-        let systems = [MAP, OFFICE].map(|text| {
-            let system: databridge_config::SystemFile = toml::from_str(text).unwrap();
-            (system.system.clone(), system)
-        });
-        let routes = [MIRROR, route].map(|text| {
-            let route: databridge_config::Route = toml::from_str(text).unwrap();
-            (route.route.clone(), route)
-        });
-        let config =
-            ConfigFolder { path: std::path::PathBuf::new(), systems: systems.into(), routes: routes.into() };
-        let plan = RoutePlan::all(&config).pop().unwrap();
+        let plan = samples::plan_of(&[MAP, OFFICE], &[MIRROR, route], "dismissed");
         let mut link = Link::new("dismissed".parse().unwrap(), Key::parse("C-1").unwrap());
         link.left.id = Some("7".to_owned());
         let mut desk = Self { plan, link, pulls: 0 };

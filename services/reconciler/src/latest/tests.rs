@@ -1,4 +1,3 @@
-use databridge_config::ConfigFolder;
 use databridge_model::{Key, OutcomeResult};
 
 use super::*;
@@ -95,17 +94,7 @@ impl Desk {
     }
 
     fn with(route: &str, hearings: &str) -> Self {
-        let systems = [MAP, OFFICE].map(|text| {
-            let system: databridge_config::SystemFile = toml::from_str(text).unwrap();
-            (system.system.clone(), system)
-        });
-        let routes = [MIRROR, NOTES, hearings, DAYS].map(|text| {
-            let route: databridge_config::Route = toml::from_str(text).unwrap();
-            (route.route.clone(), route)
-        });
-        let config =
-            ConfigFolder { path: std::path::PathBuf::new(), systems: systems.into(), routes: routes.into() };
-        let plan = RoutePlan::all(&config).into_iter().find(|plan| plan.name().as_str() == route).unwrap();
+        let plan = samples::plan_of(&[MAP, OFFICE], &[MIRROR, NOTES, hearings, DAYS], route);
         let mut link = Link::new(route.parse().unwrap(), Key::parse("C-1").unwrap());
         link.left.id = Some("1".to_owned());
         Self { plan, link, now: at("2026-11-20T12:00:00Z"), pulls: 0, outcomes: 0 }
