@@ -70,9 +70,10 @@ async fn a_token_that_ends_in_mid_run_is_renewed_once_for_all_calls_under_way() 
 #[tokio::test]
 async fn a_token_is_renewed_before_it_ends() {
     let stage = stage(GisAuth::GenerateToken, &LOGIN).await;
-    stage.admin.gis_settings(json!({"token_lifetime_seconds": 2})).await.unwrap();
+    stage.admin.gis_settings(json!({"token_lifetime_seconds": 600})).await.unwrap();
     stage.listed(Span::Whole, None, 999).await;
-    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    stage.clock.advance(chrono::TimeDelta::seconds(601));
+    stage.admin.advance_clock(Duration::from_secs(601)).await.unwrap();
     stage.admin.record_traffic(true).await.unwrap();
     stage.listed(Span::Whole, None, 999).await;
     let traffic = format!("{:?}", stage.admin.traffic().await.unwrap());

@@ -23,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) admin: Admin,
     pub(crate) system: GisSystem,
     pub(crate) collection: CollectionName,
+    /// The bridge's clock.
+    pub(crate) clock: Clock,
 }
 
 impl Stage {
@@ -33,9 +35,10 @@ impl Stage {
 
     pub(crate) async fn of(gis: GisOptions, env: &[(&str, &str)]) -> Self {
         let sandbox = Sandbox::start(SandboxOptions { gis, ..SandboxOptions::default() }).await.unwrap();
-        let system = system(sandbox.gis_service_url().as_str(), env);
+        let clock = Clock::system();
+        let system = system_by(clock.clone(), sandbox.gis_service_url().as_str(), env);
         let collection = system.collections().into_iter().next().unwrap();
-        Self { admin: sandbox.admin(), sandbox, system, collection }
+        Self { admin: sandbox.admin(), sandbox, system, collection, clock }
     }
 
     /// The same, looked at from another of its collections.
@@ -119,7 +122,11 @@ fn gis_env(url: &str, env: &[(&str, &str)]) -> GisEnv {
 }
 
 pub(crate) fn system(url: &str, env: &[(&str, &str)]) -> GisSystem {
-    GisSystem::new(ServiceSettings::read(&settings(url, env)).unwrap(), Clock::system()).unwrap()
+    system_by(Clock::system(), url, env)
+}
+
+fn system_by(clock: Clock, url: &str, env: &[(&str, &str)]) -> GisSystem {
+    GisSystem::new(ServiceSettings::read(&settings(url, env)).unwrap(), clock).unwrap()
 }
 
 pub(crate) fn task(push: Json) -> PushTask {
