@@ -55,7 +55,7 @@ impl Default for TownOptions {
     fn default() -> Self {
         Self {
             gis: GisOptions::city(20, 7),
-            config: project().join("config"),
+            config: config_of_matters(),
             overlap_seconds: 1,
             rate_limit: None,
             processes: false,
@@ -71,6 +71,16 @@ impl Default for TownOptions {
 /// The project's folder.
 pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The config of litigations and matters alone, which most tests are about.
+pub fn config_of_matters() -> PathBuf {
+    project().join("config")
+}
+
+/// The whole config: every kind of route.
+pub fn whole_config() -> PathBuf {
+    project().join("config/examples/whole")
 }
 
 /// A town. Dropping it kills everything.
@@ -153,7 +163,7 @@ impl Town {
             key: KeyEnv { databridge_key: MasterKey::generate(&mut rand::rngs::OsRng)? },
             config: ConfigFolder::read(&config)?,
         };
-        let comparer = if options.config == project().join("config") {
+        let comparer = if options.config == config_of_matters() {
             Comparer::of_the_city()
         } else {
             Comparer::from_routes(&options.config)?

@@ -1,10 +1,10 @@
-//! The whole of it: notes, court dates, documents and history, by the config in config/examples/whole.
+//! The whole of it: notes, court dates, documents and history, by the whole config.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use databridge_model::{Mode, SyncRequest};
 use it::Town;
-use it::town::{TownOptions, project, text, value};
+use it::town::{TownOptions, text, value, whole_config};
 use sandbox::GisOptions;
 use sandbox::clio::hand::{DocumentPage, NewNote};
 
@@ -13,7 +13,7 @@ type Result = anyhow::Result<()>;
 async fn town(litigations: usize) -> anyhow::Result<Town> {
     Town::with(TownOptions {
         gis: GisOptions::city(litigations, 7),
-        config: project().join("config/examples/whole"),
+        config: whole_config(),
         ..TownOptions::default()
     })
     .await
