@@ -65,6 +65,20 @@ const CONFLICTS_KEPT: usize = 20;
 ///
 /// A side with a push under way gets no other: its turn comes with the outcome.
 pub fn decide(plan: &RoutePlan, link: &mut Link, link_name: &str, now: DateTime<Utc>) -> Decision {
+    decide_with(plan, link, link_name, now, &Given::new())
+}
+
+/// What a new record of a side is given beside this route's own fields.
+pub(crate) type Given = BTreeMap<Side, Fields>;
+
+/// As [`decide`]; a new record gets what is given it.
+pub(crate) fn decide_with(
+    plan: &RoutePlan,
+    link: &mut Link,
+    link_name: &str,
+    now: DateTime<Utc>,
+    given: &Given,
+) -> Decision {
     let mut decision = Decision::default();
     if link.is_doubled() {
         return decision;
@@ -73,7 +87,8 @@ pub fn decide(plan: &RoutePlan, link: &mut Link, link_name: &str, now: DateTime<
         RouteKind::Mirror | RouteKind::Child => {
             for side in Side::BOTH {
                 if creates(plan, link, side) {
-                    decision.pushes.extend(create(plan, link, side, &mut decision.parked));
+                    let given = given.get(&side);
+                    decision.pushes.extend(create(plan, link, side, given, &mut decision.parked));
                 }
                 decision.pushes.extend(gone::push(plan, link, side, now));
             }
@@ -157,7 +172,7 @@ fn is_refused(side: &SideState, set: &Fields) -> bool {
 }
 
 /// Whether the record is missing on this side, is wanted there, and may be made now.
-fn creates(plan: &RoutePlan, link: &Link, side: Side) -> bool {
+pub(crate) fn creates(plan: &RoutePlan, link: &Link, side: Side) -> bool {
     let (this, other) = (link.side(side), link.side(side.other()));
     plan.route.side(side).create
         && this.id.is_none()
@@ -170,6 +185,7 @@ fn create(
     plan: &RoutePlan,
     link: &mut Link,
     side: Side,
+    given: Option<&Fields>,
     parked: &mut Vec<(Side, String, String)>,
 ) -> Option<Wanted> {
     let mut set = Fields::new();
@@ -186,6 +202,9 @@ fn create(
     }
     for (name, value) in plan.create_extras(side, link.side(side.other()), &link.key) {
         set.insert(name, value);
+    }
+    for (name, value) in given.into_iter().flatten() {
+        set.entry(name.clone()).or_insert_with(|| value.clone());
     }
     // A record without its key could never be found again.
     let has_key = set.contains_key(plan.key_field(side));

@@ -16,8 +16,9 @@ use databridge_model::{
 
 use self::asking::Rereads;
 use self::rehearsal::Rehearsals;
-use crate::decide::{Decision, Wanted, decide};
+use crate::decide::{Decision, Given, Wanted, creates, decide_with};
 use crate::event::{self, Standing};
+use crate::latest;
 use crate::link::{Link, Outstanding, Purpose};
 use crate::links::Links;
 use crate::plan::{ParentRef, RoutePlan};
@@ -179,13 +180,50 @@ impl Engine {
         dry_run: Option<RunId>,
     ) -> Result<Decision, Trouble> {
         if plan.kind() != RouteKind::Event {
-            return Ok(decide(plan, link, name, self.broker.clock().now()));
+            let given = self.given_to_new(plan, link, name, dry_run).await?;
+            return Ok(decide_with(plan, link, name, self.broker.clock().now(), &given));
         }
         if event::standing(plan, link) == Standing::Quiet {
             return Ok(Decision::default());
         }
         let partner = self.partner_shows(plan, link, dry_run).await?;
         Ok(event::decide(plan, link, name, &partner))
+    }
+
+    /// What the records that stand below a new record already say of it, by the routes that look at them: it gets that
+    /// when it is made, and no second write.
+    async fn given_to_new(
+        &self,
+        plan: &RoutePlan,
+        link: &Link,
+        name: &str,
+        dry_run: Option<RunId>,
+    ) -> Result<Given, Trouble> {
+        let mut given = Given::new();
+        if plan.kind() != RouteKind::Mirror {
+            return Ok(given);
+        }
+        for side in Side::BOTH.into_iter().filter(|side| creates(plan, link, *side)) {
+            let of_new = |below: &&RoutePlan| {
+                below.kind() == RouteKind::Latest
+                    && below.parent_route() == Some(plan.name())
+                    && below.parent_side(Side::Left) == Some(side)
+            };
+            for below in self.plans.iter().filter(of_new) {
+                let name = below.name_below(name);
+                let rehearsed = dry_run.and_then(|run| self.rehearsed(run, &name));
+                let known = match rehearsed {
+                    Some(link) => Some(link),
+                    None if self.links.has(&name) => self.links.get(&name).await?.map(|found| found.value),
+                    None => None,
+                };
+                given
+                    .entry(side)
+                    .or_default()
+                    .extend(known.iter().flat_map(|link| latest::says(below, link)));
+            }
+        }
+        Ok(given)
     }
 
     /// What the partner, in the parent route, of the record on the left shows.

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use databridge_config::{Choose, RouteKind, Side};
 use databridge_model::{FieldType, Fields, Op, Outcome, PullResult, Value};
 
+use crate::decide::in_form_of_target;
 use crate::link::{Child, Link};
 use crate::plan::{FieldPlan, RoutePlan};
 use crate::read::{Worth, canonical, is_before, show_all};
@@ -74,6 +75,17 @@ pub(crate) fn create_extras(plan: &RoutePlan, link: &Link, now: DateTime<Utc>) -
         extras.insert(name.clone(), Value::text(today.as_str().max(newest)));
     }
     extras
+}
+
+/// What the record that stands for all says of the one on the left, in its fields.
+pub(crate) fn says(plan: &RoutePlan, link: &Link) -> Fields {
+    let fields = plan.fields.iter().filter(|_| link.right.is_there());
+    let said = fields.filter(|field| field.rule.direction.goes_to(Side::Left)).filter_map(|field| {
+        let value = link.right.shown(&field.rule.right)?;
+        let value = in_form_of_target(field, Side::Left, value, &Value::Null).ok()?;
+        (!value.is_null()).then(|| (field.rule.left.clone(), value))
+    });
+    said.collect()
 }
 
 /// Weighs a read of one of the records on the right, and takes it in if it is fresh.

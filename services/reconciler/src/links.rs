@@ -201,6 +201,11 @@ impl Links {
         Ok(links)
     }
 
+    /// Whether there is a link of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.index().number(name).is_some()
+    }
+
     /// The link that has this record on this side.
     pub(crate) fn by_id(&self, route: &Name, side: Side, id: &str) -> Option<String> {
         let index = self.index();

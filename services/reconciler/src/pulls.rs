@@ -8,7 +8,6 @@ use databridge_config::{RouteKind, Side};
 use databridge_model::{Key, Mode, Name, Parked, PullResult, RunId};
 
 use crate::below::ParentsOfRead;
-use crate::decide::decide;
 use crate::engine::{Engine, Trouble};
 use crate::gone;
 use crate::link::{Link, SideState};
@@ -189,7 +188,7 @@ impl Pulls {
                 }
                 // What waited (a create for its listing, a push that failed) has its turn again.
                 let mut probe = before.clone();
-                let decision = decide(plan, &mut probe, name, engine.broker.clock().now());
+                let decision = engine.decide(plan, &mut probe, name, None).await?;
                 if link.due || probe != before || !decision.pushes.is_empty() {
                     return engine.decide_and_save(plan, name, before, revision, read.run).await;
                 }

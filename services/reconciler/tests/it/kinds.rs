@@ -323,6 +323,31 @@ async fn rows_that_are_there_are_paired_first_and_their_reason_comes_to_the_matt
 }
 
 #[tokio::test]
+async fn what_the_rows_say_comes_with_the_new_matter_and_not_after_it() {
+    let town = town().await;
+    town.map.add("cases", None, &[("warrant", "C-1")]);
+    for (hearing, reason) in [("2026-01-01T00:00:00Z", "sold"), ("2026-02-01T00:00:00Z", "mended")] {
+        let row = [("warrant", "C-1"), ("status", "Dismissed"), ("hearing", hearing), ("reason", reason)];
+        town.map.add("history", None, &row);
+    }
+    let told = town.sync("map", json!({ "mode": "migrate", "dry_run": true })).await;
+    assert_eq!(told.would_push, ["create office.matters"]);
+    town.migrate().await;
+    assert_eq!(town.pushed(), ["create office Reason,Warrant"]);
+    assert_eq!(town.cycle().await, Vec::<String>::new());
+    let matter = town.office.rows("matters").remove(0).0;
+    assert_eq!(town.office.value("matters", &matter, "Reason"), "mended");
+    // It is the base: a later row is a change, and the only one.
+    town.map.add(
+        "history",
+        None,
+        &[("warrant", "C-1"), ("hearing", "2026-03-01T00:00:00Z"), ("reason", "burnt")],
+    );
+    assert_eq!(town.cycle().await, ["update office Reason"]);
+    assert_eq!(town.cycle().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_case_that_left_the_map_has_its_matter_marked_and_is_taken_back() {
     let (town, case, matter) = with_case(&[]).await;
     town.map.delete("cases", &case);
