@@ -21,6 +21,7 @@ use crate::event::{self, Standing};
 use crate::latest;
 use crate::link::{Link, Outstanding, Purpose};
 use crate::links::Links;
+use crate::making::Turn;
 use crate::plan::{ParentRef, RoutePlan};
 use crate::runs::{Count, Run, Runs};
 use crate::spent::{self, SpentRequests};
@@ -122,6 +123,21 @@ impl Engine {
         } else {
             self.decide(plan, &mut link, name, None).await?
         };
+        let makes = |wanted: &Wanted| wanted.side == Side::Right && wanted.op == Op::Create;
+        if self.makes_with_others(plan)
+            && decision.pushes.iter().any(makes)
+            && matches!(self.gate(plan, &link, Side::Right, run.as_ref()).await?, Gate::Open(_))
+        {
+            match self.take_turn(plan, name, &mut link).await? {
+                Turn::Ours => {}
+                Turn::Learned => decision = self.decide(plan, &mut link, name, None).await?,
+                Turn::Wait => {
+                    decision.pushes.retain(|wanted| !makes(wanted));
+                    link.due = true;
+                    self.want_reread(plan, Side::Right, run_id, link.to_reread(Side::Right));
+                }
+            }
+        }
         let mut to_send = Vec::new();
         for wanted in std::mem::take(&mut decision.pushes) {
             let mut parent = None;

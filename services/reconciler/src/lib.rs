@@ -12,6 +12,7 @@ mod keeper;
 mod latest;
 pub mod link;
 mod links;
+mod making;
 mod missing;
 mod others;
 mod outcomes;

@@ -35,6 +35,9 @@ pub struct Link {
     /// When the choice among them changes by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_at: Option<DateTime<Utc>>,
+    /// The links below this one that are making a record just now, by its collection, where several routes could.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub making: BTreeMap<String, String>,
     /// How many events have had their record made.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events: u64,
@@ -212,6 +215,7 @@ impl Link {
             awaits_parent: None,
             children: BTreeMap::new(),
             look_at: None,
+            making: BTreeMap::new(),
             events: 0,
             due: false,
             conflicts: Vec::new(),

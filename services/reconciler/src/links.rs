@@ -255,6 +255,12 @@ impl Links {
         facts.map(|facts| facts.under_way.clone()).unwrap_or_default()
     }
 
+    /// Whether a link is to be looked at again.
+    pub(crate) fn is_due(&self, name: &str) -> bool {
+        let index = self.index();
+        index.number(name).and_then(|number| index.open.get(&number)).is_some_and(|facts| facts.due)
+    }
+
     /// Whether any link waits for a record beside its parent.
     pub(crate) fn any_awaiting(&self) -> bool {
         !self.index().awaiting.is_empty()

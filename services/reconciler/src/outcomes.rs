@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use databridge_broker::{BucketError, Handler, Job, Verdict};
 use databridge_config::{RouteKind, Side};
-use databridge_model::{Outcome, OutcomeResult, ReadAfter, RunId, subject};
+use databridge_model::{Op, Outcome, OutcomeResult, ReadAfter, RunId, subject};
 
 use crate::conclude::conclude;
 use crate::engine::{Engine, Trouble};
@@ -83,6 +83,8 @@ impl Outcomes {
             let run = Side::BOTH.into_iter().find_map(|side| link.side(side).seen_in);
             return self.release(plan, name, run.filter(|run| engine.runs.get(*run).is_some())).await;
         };
+        let is_settled = outcome.result != OutcomeResult::Unknown;
+        let passes = is_settled && answered.as_ref().is_some_and(|it| it.push.op == Op::Create);
         let run = answered.and_then(|outstanding| outstanding.push.run);
         let _hold = engine.runs.hold(run);
         self.count(run, outcome);
@@ -99,6 +101,9 @@ impl Outcomes {
         fail::fail_point!("reconciler.after-outcome");
         drop(lock);
         self.release(plan, name, run).await?;
+        if passes {
+            engine.pass_turn(plan, name, run).await?;
+        }
         let shown = Told { system: plan.system(side), collection: plan.collection_name(side), outcome, at };
         engine.tell_others(name, &shown).await?;
         for parked in told {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 use databridge_config::{
-    Collection, ConfigFolder, FieldDecl, FieldOwner, FieldRule, GoneRule, Route, RouteKind, Side,
+    Collection, ConfigFolder, Converter, FieldDecl, FieldOwner, FieldRule, GoneRule, Route, RouteKind, Side,
     Surroundings,
 };
 use databridge_model::{CollectionName, Fields, Key, Name, PullResult, SystemName, Value, ValueError};
@@ -185,6 +185,25 @@ impl RoutePlan {
         format!("{}.{first_key}", self.name())
     }
 
+    /// The name of the parent route's link on which this route's link of this name hangs.
+    pub(crate) fn parent_link_of(&self, name: &str) -> Option<String> {
+        let (_, first_key) = name.split_once('.')?;
+        Some(format!("{}.{first_key}", self.parent_route()?))
+    }
+
+    /// Whether values go over as they are.
+    pub(crate) fn carries_whole_values(&self) -> bool {
+        self.route.fields.iter().all(|rule| rule.convert == Converter::default())
+    }
+
+    /// The names of the fields that the route looks at on a side.
+    pub(crate) fn names(&self, side: Side) -> &BTreeSet<String> {
+        match side {
+            Side::Left => &self.left_fields,
+            Side::Right => &self.right_fields,
+        }
+    }
+
     /// The route's name.
     pub fn name(&self) -> &Name {
         &self.route.route
@@ -220,10 +239,7 @@ impl RoutePlan {
 
     /// The fields of a side that the route looks at, of those given.
     pub fn routed(&self, side: Side, fields: &Fields) -> Fields {
-        let names = match side {
-            Side::Left => &self.left_fields,
-            Side::Right => &self.right_fields,
-        };
+        let names = self.names(side);
         fields
             .iter()
             .filter(|(name, _)| names.contains(*name))

@@ -31,6 +31,10 @@ impl Engine {
         run: Option<RunId>,
         ids: impl IntoIterator<Item = String>,
     ) {
+        let mut ids = ids.into_iter().peekable();
+        if ids.peek().is_none() {
+            return;
+        }
         let run = run.filter(|run| self.runs.get(*run).is_some());
         let place = (run, plan.system(side).clone(), plan.collection_name(side).clone());
         self.rereads().wanted.entry(place).or_default().extend(ids);

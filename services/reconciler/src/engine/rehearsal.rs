@@ -1,12 +1,13 @@
 //! Dry runs: links as they would be, written nowhere, and what would be done with them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::PoisonError;
 
 use databridge_config::Side;
 use databridge_model::{Key, Mode, Name, Op, RunId, WouldPush};
 
 use super::{Engine, Trouble};
+use crate::decide::Wanted;
 use crate::link::Link;
 use crate::plan::{ParentRef, RoutePlan};
 use crate::runs::Count;
@@ -20,6 +21,8 @@ pub(super) struct Rehearsal {
     links: BTreeMap<String, Link>,
     by_id: HashMap<(Name, Side, String), String>,
     by_key: HashMap<(Name, Key), String>,
+    /// Where a record would be made that several routes could make: by its parent's link and its collection.
+    made: HashSet<(String, String)>,
 }
 
 impl Engine {
@@ -68,9 +71,15 @@ impl Engine {
 
     /// The listings of a dry run are in: says what would be done.
     pub(crate) async fn say_what_was_rehearsed(&self, run: RunId) -> Result<(), Trouble> {
-        let names: Vec<_> =
-            self.rehearsals().get(&run).map(|it| it.links.keys().cloned().collect()).unwrap_or_default();
-        for name in names {
+        let mut names: Vec<(bool, String)> = {
+            let rehearsals = self.rehearsals();
+            let links = rehearsals.get(&run).into_iter().flat_map(|it| &it.links);
+            // As it would be: who has whole values goes before who has a part of them.
+            let has_part = |link: &Link| self.plan(&link.route).is_some_and(|it| !it.carries_whole_values());
+            links.map(|(name, link)| (has_part(link), name.clone())).collect()
+        };
+        names.sort();
+        for (_, name) in names {
             let Some(link) = self.rehearsed(run, &name) else { continue };
             if let Some(plan) = self.plan(&link.route) {
                 self.say_what_would_be(plan, &name, link, run).await?;
@@ -82,6 +91,15 @@ impl Engine {
 
     fn rehearsals(&self) -> std::sync::MutexGuard<'_, Rehearsals> {
         self.rehearsals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether no other route would make the same record.
+    fn would_be_first(&self, plan: &RoutePlan, name: &str, run: RunId) -> bool {
+        let Some(parent) = plan.parent_link_of(name).filter(|_| self.makes_with_others(plan)) else {
+            return true;
+        };
+        let place = (parent, plan.route.right.collection.to_string());
+        self.rehearsals().entry(run).or_default().made.insert(place)
     }
 
     /// What a dry run would do with this link; nothing is written.
@@ -100,9 +118,10 @@ impl Engine {
             open.as_ref()
                 .is_some_and(|run| run.asks_whole(system, collection) && !run.has_whole(system, collection))
         };
-        for wanted in
-            decision.pushes.iter().filter(|wanted| wanted.op != Op::Create || !unlisted(wanted.side))
-        {
+        let mut is_made = |wanted: &Wanted| {
+            wanted.op != Op::Create || (!unlisted(wanted.side) && self.would_be_first(plan, name, run))
+        };
+        for wanted in decision.pushes.iter().filter(|wanted| is_made(wanted)) {
             let event = WouldPush {
                 system: plan.system(wanted.side).clone(),
                 collection: plan.collection_name(wanted.side).clone(),

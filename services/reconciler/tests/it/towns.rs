@@ -40,6 +40,9 @@ pub(crate) struct Memory {
     /// Parents first.
     collections: Vec<(CollectionName, Collection)>,
     tables: Arc<Mutex<Tables>>,
+    /// The collection whose pushes are not answered at the moment.
+    held: tokio::sync::watch::Sender<Option<&'static str>>,
+    has_held: Arc<tokio::sync::Notify>,
 }
 
 impl Memory {
@@ -48,7 +51,8 @@ impl Memory {
         let mut collections: Vec<_> = config.system(&name).unwrap().collections.iter().collect();
         collections.sort_by_key(|(_, collection)| collection.parent.is_some());
         let collections = collections.into_iter().map(|(name, it)| (name.clone(), it.clone())).collect();
-        Self { name, collections, tables: Arc::default() }
+        let (held, _) = tokio::sync::watch::channel(None);
+        Self { name, collections, tables: Arc::default(), held, has_held: Arc::default() }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Tables> {
@@ -66,6 +70,22 @@ impl Memory {
     pub(crate) fn edit(&self, collection: &str, id: &str, pairs: &[(&str, &str)]) {
         let fields = pairs.iter().map(|(name, text)| ((*name).to_owned(), Value::text(*text))).collect();
         self.lock().set(collection, id, fields);
+    }
+
+    /// Lets pushes to a collection wait until [`Memory::release`].
+    pub(crate) fn hold(&self, collection: &'static str) {
+        self.held.send_replace(Some(collection));
+    }
+
+    /// Waits until one is held.
+    pub(crate) async fn holds_one(&self) {
+        let holds = tokio::time::timeout(Duration::from_secs(20), self.has_held.notified());
+        holds.await.expect("no push came to be held");
+    }
+
+    /// Lets them go on.
+    pub(crate) fn release(&self) {
+        self.held.send_replace(None);
     }
 
     /// A person deletes a record.
@@ -209,6 +229,12 @@ impl OutsideSystem for Memory {
     }
 
     async fn apply(&self, collection: &CollectionName, tasks: Vec<PushTask>) -> Vec<Effect> {
+        let mut held = self.held.subscribe();
+        if held.borrow().is_some_and(|it| it == collection.as_str()) {
+            self.has_held.notify_one();
+        }
+        let is_free = |held: &Option<&str>| held.is_none_or(|it| it != collection.as_str());
+        drop(held.wait_for(is_free).await);
         tasks.iter().map(|task| self.push(collection, task)).collect()
     }
 }
@@ -265,6 +291,13 @@ impl Town {
         let (of_reconciler, until) = (connect().await.unwrap(), stop.clone());
         tokio::spawn(async move { Box::pin(reconciler::run(of_reconciler, &config, until)).await.unwrap() });
         Self { map, office, clock, broker, _stop: stop.drop_guard(), _nats: nats }
+    }
+
+    /// Asks for a sync and goes on.
+    pub(crate) async fn ask(&self, system: &str) {
+        let subject = format!("sync.request.{system}");
+        let stored = self.broker.jetstream().publish(subject, "{}".into()).await.unwrap();
+        stored.await.unwrap();
     }
 
     /// Asks for a sync and follows the run to its end.
