@@ -281,6 +281,9 @@ fn compare(plan: &RoutePlan, field: &FieldPlan, link: &Link, now: DateTime<Utc>)
                 (false, true) => Flow { to: Side::Right, conflict: false },
                 (true, false) => Flow { to: Side::Left, conflict: false },
                 (true, true) => return Comparison::Stands,
+                (false, false) if latest::is_behind(plan, field, link, left) => {
+                    Flow { to: Side::Left, conflict: false }
+                }
                 (false, false) => Flow { to: winner(field, left, right).other(), conflict: true },
             },
         },
@@ -332,7 +335,7 @@ fn winner(field: &FieldPlan, left: &Value, right: &Value) -> Side {
 }
 
 /// Whether two values are one, as far as the route can tell: one is what the other becomes on its way over.
-fn agree(field: &FieldPlan, left: &Value, right: &Value) -> bool {
+pub(crate) fn agree(field: &FieldPlan, left: &Value, right: &Value) -> bool {
     Side::BOTH.into_iter().filter(|to| field.rule.direction.goes_to(*to)).any(|to| {
         let (value, wanted) = if to == Side::Right { (left, right) } else { (right, left) };
         let decl = field.on(to);

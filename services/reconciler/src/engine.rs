@@ -262,11 +262,19 @@ impl Engine {
         Ok(fields)
     }
 
-    /// Before anything is made of an event, the rows that are there must be known.
+    /// Before anything is made of an event, the rows that are there must be known; and while a complete listing is
+    /// under way, which of several records stands for all is not known.
     fn must_know_rows(&self, plan: &RoutePlan, link: &Link, run: Option<&Run>) -> bool {
-        plan.kind() == RouteKind::Event
-            && event::standing(plan, link) != Standing::Quiet
-            && !self.is_known_whole(plan, Side::Right, run)
+        match plan.kind() {
+            RouteKind::Event => {
+                event::standing(plan, link) != Standing::Quiet && !self.is_known_whole(plan, Side::Right, run)
+            }
+            RouteKind::Latest => run.is_some_and(|run| {
+                !run.listings_decided
+                    && run.asks_whole(plan.system(Side::Right), plan.collection_name(Side::Right))
+            }),
+            RouteKind::Mirror | RouteKind::Child => false,
+        }
     }
 
     /// Whether all records of a side are known, by this run's complete listing or an earlier one.

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use databridge_config::{Choose, RouteKind, Side};
 use databridge_model::{FieldType, Fields, Op, Outcome, PullResult, Value};
 
-use crate::decide::in_form_of_target;
+use crate::decide::{agree, in_form_of_target};
 use crate::link::{Child, Link};
 use crate::plan::{FieldPlan, RoutePlan};
 use crate::read::{Worth, canonical, is_before, show_all};
@@ -36,6 +36,14 @@ fn is_to_come(field: &FieldPlan, value: &Value, now: DateTime<Utc>) -> bool {
         (_, Ok(day)) => day >= now.with_timezone(&field.zone).date_naive(),
         _ => false,
     }
+}
+
+/// Whether the left shows what one of the older records says: it has not learned of the newest yet.
+pub(crate) fn is_behind(plan: &RoutePlan, field: &FieldPlan, link: &Link, left: &Value) -> bool {
+    let is_older = |id: &String| link.right.id.as_ref() != Some(id);
+    let says = |child: &Child| child.fields.get(&field.rule.right).is_some_and(|it| agree(field, left, it));
+    matches!(plan.route.choose, Some(Choose::Newest(_)))
+        && link.children.iter().any(|(id, child)| is_older(id) && says(child))
 }
 
 /// What becomes of a value that goes to the right: the chosen record is changed, a new one made, or the chosen one

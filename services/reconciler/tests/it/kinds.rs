@@ -177,6 +177,25 @@ async fn a_note_goes_to_the_map_and_an_edit_there_appends_one() {
 }
 
 #[tokio::test]
+async fn at_first_a_remark_that_an_older_note_has_gives_way_to_the_newest_and_another_is_a_note_of_its_own() {
+    let town = town().await;
+    let mut cases = Vec::new();
+    for (warrant, remark) in [("C-1", "old"), ("C-2", "new"), ("C-3", "of the map"), ("C-4", "")] {
+        cases.push(town.map.add("cases", None, &[("warrant", warrant), ("remark", remark)]));
+        let matter = town.office.add("matters", None, &[("Warrant", warrant)]);
+        for (date, detail) in [("2026-01-05", "old"), ("2026-02-05", "new")] {
+            town.office.add("notes", Some(&matter), &[("detail", detail), ("date", date)]);
+        }
+    }
+    let told = town.migrate().await;
+    assert_eq!(town.pushed(), ["create office date,detail", "update map remark", "update map remark"]);
+    let remarks: Vec<_> = cases.iter().map(|case| town.map.value("cases", case, "remark")).collect();
+    assert_eq!(remarks, ["new", "new", "of the map", "new"]);
+    assert_eq!(told.conflicts, ["remarks.C-3"]);
+    assert_eq!(town.cycle().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_note_that_comes_before_its_matter_is_known_waits_for_it() {
     let town = town().await;
     let matter = town.office.add("matters", None, &[("Warrant", "C-1")]);

@@ -256,6 +256,8 @@ pub(crate) struct Told {
     pub(crate) parked: Vec<String>,
     /// What a dry run would push, as `<op> <system>.<collection>`.
     pub(crate) would_push: Vec<String>,
+    /// The links of which both sides had changed.
+    pub(crate) conflicts: Vec<String>,
     pub(crate) errors: Vec<String>,
 }
 
@@ -318,6 +320,7 @@ impl Town {
                 let event = tokens.next().unwrap_or_default();
                 match RunEvent::decode(event, &message.payload) {
                     Ok(RunEvent::Parked(parked)) => told.parked.push(parked.reason),
+                    Ok(RunEvent::Conflict(conflict)) => told.conflicts.push(conflict.link),
                     Ok(RunEvent::WouldPush(would)) => {
                         let op = serde_json::to_value(would.op).unwrap();
                         let op = op.as_str().unwrap_or_default();
