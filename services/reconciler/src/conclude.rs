@@ -135,6 +135,9 @@ fn written(plan: &RoutePlan, side: Side, link: &mut Link, outstanding: &Outstand
     if outcome.id.is_some() {
         state.id.clone_from(&outcome.id);
     }
+    if outstanding.push.op == Op::Create {
+        state.parent.clone_from(&outstanding.push.parent);
+    }
     state.gone = false;
     state.refused = None;
     if !outcome.handle.is_null() {

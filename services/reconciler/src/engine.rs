@@ -5,6 +5,7 @@ mod rehearsal;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use databridge_broker::{Broker, BucketError, Envelope, PublishError};
 use databridge_config::{ConfigFolder, RouteKind, Side};
@@ -25,6 +26,7 @@ use crate::making::Turn;
 use crate::plan::{ParentRef, RoutePlan};
 use crate::runs::{Count, Run, Runs};
 use crate::spent::{self, SpentRequests};
+use crate::twins;
 use crate::waiting::Waiting;
 
 /// Something could not be done at the moment; the message comes again.
@@ -71,8 +73,8 @@ pub(crate) struct Engine {
 enum Gate {
     /// It may, below the parent of this id where it has one.
     Open(Option<String>),
-    /// The complete listing of its collection comes first.
-    Listing,
+    /// The complete listing of this side's collection comes first.
+    Listing(Side),
     /// Its parent comes first.
     Parent(ParentRef),
 }
@@ -138,7 +140,7 @@ impl Engine {
                 }
             }
         }
-        let mut to_send = Vec::new();
+        let (mut to_send, mut waits_on) = (Vec::new(), None);
         for wanted in std::mem::take(&mut decision.pushes) {
             let mut parent = None;
             if wanted.op == Op::Create {
@@ -147,14 +149,18 @@ impl Engine {
                         (link.awaits_listing, link.awaits_parent) = (None, None);
                         parent = id;
                     }
-                    Gate::Listing => {
+                    Gate::Listing(side) => {
                         link.awaits_listing = run_id;
                         link.due |= run_id.is_none();
-                        listings_wanted.push(wanted.side);
+                        listings_wanted.push(side);
                         continue;
                     }
                     Gate::Parent(reference) => {
+                        while is_held_before_it_waits() {
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
                         link.awaits_parent = Some(reference);
+                        waits_on = Some(wanted.side);
                         continue;
                     }
                 }
@@ -184,7 +190,31 @@ impl Engine {
             fail::fail_point!("reconciler.after-push");
             self.runs.count(run_id, Count::Push);
         }
-        self.tell(plan, &link, decision, run_id).await
+        self.tell(plan, &link, decision, run_id).await?;
+        match waits_on {
+            Some(side) => Box::pin(self.look_for_parent(plan, name, side, run_id)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The parent of a new record on this side may have come between the look at it and the wait for it.
+    async fn look_for_parent(
+        &self,
+        plan: &RoutePlan,
+        name: &str,
+        side: Side,
+        run_id: Option<RunId>,
+    ) -> Result<(), Trouble> {
+        let Some(found) = self.links.get(name).await? else { return Ok(()) };
+        let mut link = found.value;
+        let run = run_id.and_then(|id| self.runs.get(id));
+        if link.awaits_parent.is_none()
+            || matches!(self.gate(plan, &link, side, run.as_ref()).await?, Gate::Parent(_))
+        {
+            return Ok(());
+        }
+        link.awaits_parent = None;
+        self.decide_and_save(plan, name, link, Some(found.revision), run_id).await
     }
 
     /// What must be pushed so that the link's sides agree, with what its kind looks at beside the link.
@@ -281,7 +311,7 @@ impl Engine {
     fn is_known_whole(&self, plan: &RoutePlan, side: Side, run: Option<&Run>) -> bool {
         let (system, collection) = (plan.system(side), plan.collection_name(side));
         let now = run.is_some_and(|run| run.listings_decided && run.has_whole(system, collection));
-        now || self.runs.was_listed_whole(system, collection)
+        now || self.runs.last_whole(system, collection).is_some()
     }
 
     /// Whether a record may be made now. Where complete listings are at hand or asked for, it waits for them; an
@@ -299,28 +329,25 @@ impl Engine {
                 || run.asks_whole(plan.system(side), plan.collection_name(side))
         });
         if lists && run.is_some_and(|run| !run.listings_decided) {
-            return Ok(Gate::Listing);
+            return Ok(Gate::Listing(side));
         }
         if plan.kind().has_several() && !self.is_known_whole(plan, side, run) {
-            return Ok(Gate::Listing);
+            return Ok(Gate::Listing(side));
         }
-        let (Some(route), Some(parent_side)) = (plan.parent_route(), plan.parent_side(side)) else {
-            return Ok(Gate::Open(None));
+        let Some(reference) = parent_of_new(plan, link, side) else { return Ok(Gate::Open(None)) };
+        let Some(parent) = self.parent_link(&reference, None).await?.map(|(_, parent)| parent) else {
+            return Ok(Gate::Parent(reference));
         };
-        let other = side.other();
-        let is_child = plan.kind() == RouteKind::Child;
-        let source = link.side(other);
-        let id = if is_child { source.parent.clone() } else { source.id.clone() };
-        let (Some(id), Some(source_side)) = (id, plan.parent_side(other)) else {
-            return Ok(Gate::Open(None));
+        // A link is found by the ids of rivals, too.
+        let is_its_own =
+            matches!(&reference, ParentRef::Id(_, of, id) if parent.side(*of).id.as_ref() == Some(id));
+        let Some(id) = twins::parent_id(plan, &parent, side).filter(|_| is_its_own) else {
+            return Ok(Gate::Parent(reference));
         };
-        let reference = ParentRef::Id(route.clone(), source_side, id);
-        let parent = self.parent_link(&reference, None).await?;
-        let target = parent.and_then(|(_, parent)| {
-            let state = parent.side(parent_side);
-            state.id.clone().filter(|_| state.is_there() && !parent.is_doubled())
-        });
-        Ok(target.map_or(Gate::Parent(reference), |id| Gate::Open(Some(id))))
+        if self.may_have_new_ids(plan, &parent, side.other(), run) {
+            return Ok(Gate::Listing(side.other()));
+        }
+        Ok(Gate::Open(Some(id)))
     }
 
     /// The link of the parent route to which a record belongs.
@@ -416,6 +443,22 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// A test may hold a link between its look at the parent and its wait for it.
+fn is_held_before_it_waits() -> bool {
+    fail::fail_point!("reconciler.before-awaits-parent", |_| true);
+    false
+}
+
+/// What a link says of the parent below which its new record on this side belongs.
+pub(crate) fn parent_of_new(plan: &RoutePlan, link: &Link, side: Side) -> Option<ParentRef> {
+    let other = side.other();
+    let (route, source_side) = (plan.parent_route()?, plan.parent_side(other)?);
+    plan.parent_side(side)?;
+    let source = link.side(other);
+    let id = if plan.kind() == RouteKind::Child { source.parent.clone() } else { source.id.clone() };
+    Some(ParentRef::Id(route.clone(), source_side, id?))
 }
 
 /// The record from whose change a push comes.

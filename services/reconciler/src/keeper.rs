@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use databridge_broker::{BucketError, Handler, Inbox, Job, Verdict};
-use databridge_config::Side;
+use databridge_config::{RouteKind, Side};
 use databridge_model::{Listed, RunId, RunSummary};
 use databridge_runtime::CancellationToken;
 
@@ -235,15 +235,18 @@ async fn decide_awaiting(engine: &Engine, id: RunId, name: &str) -> Result<(), T
         let mut link = found.value;
         let Some(plan) = engine.plan(&link.route) else { return Ok(()) };
         link.awaits_listing = None;
+        let run = engine.runs.get(id);
         let wanted = |side: &Side| {
-            plan.route.side(*side).create || (plan.kind().has_several() && *side == Side::Right)
+            plan.route.side(*side).create
+                || (plan.kind().has_several() && *side == Side::Right)
+                || plan.kind() == RouteKind::Child
         };
-        let listed = Side::BOTH.into_iter().filter(wanted).all(|side| {
-            engine
-                .runs
-                .get(id)
-                .is_some_and(|run| run.has_whole(plan.system(side), plan.collection_name(side)))
-        });
+        let asked = |run: &Run, side: Side| run.asks_whole(plan.system(side), plan.collection_name(side));
+        let has = |run: &Run, side: Side| run.has_whole(plan.system(side), plan.collection_name(side));
+        let listed = Side::BOTH
+            .into_iter()
+            .filter(wanted)
+            .all(|side| run.as_ref().is_some_and(|run| has(run, side) || !asked(run, side)));
         let saved = if listed {
             engine.decide_and_save(plan, name, link, Some(found.revision), Some(id)).await
         } else {

@@ -27,6 +27,7 @@ mod samples;
 mod simulation;
 mod spent;
 mod trim;
+mod twins;
 mod waiting;
 
 use std::sync::Arc;
@@ -81,6 +82,9 @@ pub async fn run(
 async fn take_up(engine: &Engine) {
     if let Err(error) = engine.spent.find(&engine.broker, &engine.runs).await {
         tracing::warn!(%error, "Spent requests could not be looked for; they stay until the next start.");
+    }
+    if let Err(error) = twins::finish(engine).await {
+        tracing::warn!(%error, "Records with new ids could not be taken up; the next complete listing does it.");
     }
     for (name, _) in engine.links.open_ones() {
         if let Err(error) = take_up_link(engine, &name).await {

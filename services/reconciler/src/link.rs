@@ -29,6 +29,9 @@ pub struct Link {
     /// The link of the parent route that must have a record on the other side before one is made below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaits_parent: Option<ParentRef>,
+    /// The link whose partner this one has taken over; that one has still to give it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_over: Option<String>,
     /// The records on the right by their ids, of routes that have several there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub children: BTreeMap<String, Child>,
@@ -140,6 +143,10 @@ pub struct SideState {
     /// The run that last saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_in: Option<RunId>,
+    /// The run in which another record took the place of the one that was there, as after a layer was published anew:
+    /// the records below it may have new ids, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_in: Option<RunId>,
 }
 
 /// A push under way.
@@ -213,6 +220,7 @@ impl Link {
             right: SideState::default(),
             awaits_listing: None,
             awaits_parent: None,
+            takes_over: None,
             children: BTreeMap::new(),
             look_at: None,
             making: BTreeMap::new(),

@@ -64,6 +64,8 @@ pub(crate) struct Facts {
     pub(crate) awaits: Option<RunId>,
     /// The parent whose partner is awaited.
     pub(crate) awaits_parent: Option<ParentRef>,
+    /// Has taken over the partner of another link.
+    pub(crate) takes_over: bool,
     /// To be looked at by the next run.
     pub(crate) due: bool,
     /// To be read again.
@@ -77,6 +79,7 @@ impl Facts {
         let mut facts = Self {
             awaits: link.awaits_listing,
             awaits_parent: link.awaits_parent.clone(),
+            takes_over: link.takes_over.is_some(),
             due: link.due,
             ..Self::default()
         };

@@ -16,6 +16,7 @@ use crate::engine::{Engine, Trouble};
 use crate::link::Link;
 use crate::plan::RoutePlan;
 use crate::runs::{Part, Run};
+use crate::twins;
 
 /// So many may be missing at once without a person's word.
 const FEW: usize = 10;
@@ -44,6 +45,9 @@ pub(crate) async fn look_for(engine: &Engine, id: RunId, run: &Run) -> Result<()
         };
         for plan in engine.plans.iter().filter(looks) {
             if let Some(side) = side_to_look_at(plan, &part.system, &part.collection) {
+                if plan.kind() == RouteKind::Child && plan.route.side(side.other()).create {
+                    twins::pair(engine, id, plan, side, &seen.ids).await?;
+                }
                 ask(engine, id, run, plan, side, &seen).await?;
             }
         }

@@ -254,7 +254,7 @@ impl Pulls {
         if !state.rivals.is_empty() {
             // The key has a record still, under another id: that one takes its place.
             let rivals: Vec<_> = std::mem::take(&mut state.rivals).into_keys().collect();
-            (state.id, state.doubled) = (None, false);
+            (state.id, state.doubled, state.replaced_in) = (None, false, read.run);
             (state.revision, state.pulled) = (None, None);
             self.0.links.save(name, &link, revision).await?;
             self.0.want_reread(plan, side, read.run, rivals);

@@ -76,6 +76,9 @@ pub fn take_in(plan: &RoutePlan, link: &mut Link, side: Side, read: &PullResult,
     // Revisions of two records cannot be compared: one that takes another's place brings its own.
     let known_revision = state.revision.filter(|_| state.id.as_deref() == Some(read.id.as_str()));
     state.reread = false;
+    if state.id.as_ref().is_some_and(|known| *known != read.id) {
+        state.replaced_in = read.run;
+    }
     state.id = Some(read.id.clone());
     state.parent.clone_from(&read.parent);
     state.gone = false;

@@ -1,6 +1,6 @@
 //! Runs: everything that one sync request set going, to its end.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -118,7 +118,7 @@ pub(crate) struct Runs {
     open: Mutex<HashMap<RunId, Open>>,
     /// The last run that listed each collection whole.
     whole: Bucket<RunId>,
-    listed_whole: Mutex<BTreeSet<String>>,
+    listed_whole: Mutex<BTreeMap<String, RunId>>,
     /// Runs of which something is in hand that their records do not show.
     held: Mutex<HashMap<RunId, usize>>,
     /// Wakes whoever sees runs to their end.
@@ -171,7 +171,7 @@ impl Runs {
             }
         }
         let whole: Bucket<RunId> = broker.bucket(names::LISTED).await?;
-        let listed = whole.all().await?.into_iter().map(|(name, _)| name).collect();
+        let listed = whole.all().await?.into_iter().map(|(name, run)| (name, run.value)).collect();
         Ok(Self {
             bucket,
             open: Mutex::new(open),
@@ -182,10 +182,10 @@ impl Runs {
         })
     }
 
-    /// Whether a run has ever listed a collection whole.
-    pub(crate) fn was_listed_whole(&self, system: &SystemName, collection: &CollectionName) -> bool {
+    /// The last run that has listed a collection whole, if any ever did.
+    pub(crate) fn last_whole(&self, system: &SystemName, collection: &CollectionName) -> Option<RunId> {
         let listed = self.listed_whole.lock().unwrap_or_else(PoisonError::into_inner);
-        listed.contains(&format!("{system}.{collection}"))
+        listed.get(&format!("{system}.{collection}")).copied()
     }
 
     /// Notes that a run has listed a collection whole, and what it lists is decided.
@@ -204,7 +204,7 @@ impl Runs {
             Ok(_) | Err(BucketError::Moved(_)) => {}
             Err(error) => return Err(error),
         }
-        self.listed_whole.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        self.listed_whole.lock().unwrap_or_else(PoisonError::into_inner).insert(name, run);
         Ok(())
     }
 

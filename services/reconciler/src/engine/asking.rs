@@ -145,6 +145,8 @@ impl Engine {
         self.runs
             .change(run_id, |run| {
                 if !run.parts.iter().any(same) {
+                    // What it lacks is to be looked for before anything is decided by it.
+                    run.listings_decided &= !part.whole;
                     run.parts.push(part.clone());
                 }
             })

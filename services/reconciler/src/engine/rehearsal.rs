@@ -118,7 +118,7 @@ impl Engine {
             open.as_ref()
                 .is_some_and(|run| run.asks_whole(system, collection) && !run.has_whole(system, collection))
         };
-        let mut is_made = |wanted: &Wanted| {
+        let is_made = |wanted: &Wanted| {
             wanted.op != Op::Create || (!unlisted(wanted.side) && self.would_be_first(plan, name, run))
         };
         for wanted in decision.pushes.iter().filter(|wanted| is_made(wanted)) {

@@ -383,6 +383,29 @@ async fn a_replaced_photo_is_a_new_content_and_a_removed_one_is_deleted_as_the_r
 }
 
 #[tokio::test]
+async fn a_photo_that_looks_for_its_matter_as_that_is_being_made_is_not_forgotten() {
+    let scenario = fail::FailScenario::setup();
+    let town = town().await;
+    town.migrate().await;
+    fail::cfg("reconciler.before-awaits-parent", "return").unwrap();
+    town.office.hold("matters");
+    let case = town.map.add("cases", None, &[("warrant", "C-1")]);
+    town.map.add("photos", Some(&case), &[("title", "front"), ("content", "100")]);
+    let sync = town.sync("map", json!({}));
+    let meddle = async {
+        town.office.holds_one().await;
+        // The photo has seen that there is no matter, and does not wait for it yet.
+        town.until_read("PULL", 1).await;
+        town.office.release();
+        town.until_read("OUTCOME", 0).await;
+        fail::remove("reconciler.before-awaits-parent");
+    };
+    tokio::join!(sync, meddle);
+    assert_eq!(town.office.rows("papers").len(), 1);
+    scenario.teardown();
+}
+
+#[tokio::test]
 async fn a_push_to_a_paper_names_the_photo_and_the_matter() {
     let (town, case, matter) = with_case(&[]).await;
     let photo = town.map.add("photos", Some(&case), &[("title", "front"), ("content", "100")]);
@@ -515,6 +538,56 @@ async fn a_republished_layer_with_new_ids_is_no_mass_delete() {
     town.cycle().await;
     assert_eq!(town.office.rows("matters").len(), 30);
     assert_eq!(town.office.rows("notes").len(), 30);
+}
+
+#[tokio::test]
+async fn photos_of_a_republished_layer_keep_their_papers() {
+    for mode in ["full", "incremental"] {
+        let town = town().await;
+        let number = |number: i32| format!("C-{number}");
+        let publish = || {
+            for it in 0..15 {
+                let case = town.map.add("cases", None, &[("warrant", &number(it)), ("remark", "x")]);
+                // Two of each are alike to the letter.
+                for (title, content) in [("front", "100"), ("front", "100"), ("back", "200")] {
+                    town.map.add("photos", Some(&case), &[("title", title), ("content", content)]);
+                }
+            }
+        };
+        publish();
+        town.migrate().await;
+        let papers: Vec<_> = town.office.rows("papers").into_iter().map(|(id, _)| id).collect();
+        assert_eq!(papers.len(), 45);
+        for collection in ["photos", "cases"] {
+            for (id, _) in town.map.rows(collection) {
+                town.map.delete(collection, &id);
+            }
+        }
+        publish();
+        town.pushed();
+        let told = town.sync("map", json!({ "mode": mode })).await;
+        assert_eq!((told.parked, told.conflicts), (Vec::new(), Vec::new()), "{mode}");
+        assert_eq!(town.pushed(), ["update office photo"; 45], "{mode}");
+        let photos: Vec<_> = town.map.rows("photos").into_iter().map(|(id, _)| id).collect();
+        let after = town.office.rows("papers");
+        let mut named: Vec<_> =
+            after.iter().map(|(id, _)| town.office.value("papers", id, "photo")).collect();
+        named.sort_by_key(|id| id.parse::<u64>().unwrap());
+        let mut sorted = photos.clone();
+        sorted.sort_by_key(|id| id.parse::<u64>().unwrap());
+        assert_eq!((after.len(), named), (45, sorted), "{mode}");
+        for (id, paper) in after {
+            let photo = town.office.value("papers", &id, "photo");
+            assert_eq!(town.map.value("photos", &photo, "title"), town.office.value("papers", &id, "title"));
+            assert!(paper.parent.is_some());
+        }
+        // One that is then deleted takes its own paper with it, and no other.
+        town.map.delete("photos", &photos[0]);
+        town.sync("map.photos", json!({ "mode": "full" })).await;
+        assert_eq!(town.pushed(), ["delete office "], "{mode}");
+        assert_eq!(town.office.rows("papers").len(), 44, "{mode}");
+        assert_eq!(town.cycle().await, Vec::<String>::new(), "{mode}");
+    }
 }
 
 #[tokio::test]

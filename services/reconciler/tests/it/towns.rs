@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use databridge_bridge::{Effect, Next, OutsideSystem, Page, Pulls, PushTask, Pushes, Shown, Span, Start};
+use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
 use databridge_broker::{Broker, async_nats, ensure_topology};
 use databridge_config::env::NatsEnv;
 use databridge_config::{Collection, ConfigFolder};
@@ -300,6 +301,23 @@ impl Town {
         let subject = format!("sync.request.{system}");
         let stored = self.broker.jetstream().publish(subject, "{}".into()).await.unwrap();
         stored.await.unwrap();
+    }
+
+    /// Waits until the reconciler has taken everything of a stream that is not empty, and so much of it is in hand.
+    pub(crate) async fn until_read(&self, stream: &str, in_hand: usize) {
+        let wait = async {
+            loop {
+                let found = self.broker.jetstream().get_stream(stream).await.unwrap();
+                let reader: PullConsumer = found.get_consumer("reconciler").await.unwrap();
+                let info = reader.get_info().await.unwrap();
+                let is_read = info.num_pending == 0 && info.num_ack_pending == in_hand;
+                if is_read && found.cached_info().state.messages > 0 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it was not read");
     }
 
     /// Asks for a sync and follows the run to its end.
