@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use databridge_config::{RouteKind, Side};
 use databridge_model::{PullResult, RunId, Value};
 
-use crate::engine::{Engine, Trouble};
+use crate::engine::{Early, Engine, Trouble};
 use crate::event;
 use crate::latest;
 use crate::link::{Link, SideState};
@@ -70,12 +70,18 @@ impl Engine {
         }
         if revision.is_none() {
             event::begin(plan, &mut link, parent);
-        }
-        if link.left.id.as_ref() != Some(&read.id) {
+            // A read from before the last push to the record is as stale here as in its parent's link.
+            link.left.last_outcome =
+                plan.parent_side(Side::Left).and_then(|side| parent.side(side).last_outcome);
+        } else if link.left.id.as_ref() != Some(&read.id) {
             // The parent route has another record in its place.
             (link.left.revision, link.left.pulled, link.left.last_outcome) = (None, None, None);
         }
-        let worth = take_in(plan, &mut link, Side::Left, read, from.sequence);
+        let mut worth = take_in(plan, &mut link, Side::Left, read, from.sequence);
+        if from.dry_run.is_some() && worth == Worth::ReadAgain {
+            link.left.reread = true;
+            worth = take_in(plan, &mut link, Side::Left, read, from.sequence);
+        }
         let says_nothing = plan.kind() == RouteKind::Latest
             && revision.is_none()
             && link.children.is_empty()
@@ -83,7 +89,8 @@ impl Engine {
         if says_nothing && worth == Worth::Taken {
             return Ok(());
         }
-        self.after_read(plan, Side::Left, from, name, Weighed { worth, before, link, revision }).await
+        Box::pin(self.after_read(plan, Side::Left, from, name, Weighed { worth, before, link, revision }))
+            .await
     }
 
     /// Decides a read of one of the records on the right.
@@ -101,9 +108,7 @@ impl Engine {
             None => None,
         };
         let name = found.as_ref().map(|(parent, _)| plan.name_below(parent));
-        if let Some(known) = known.filter(|known| name.as_ref() != Some(known))
-            && dry_run.is_none()
-        {
+        if let Some(known) = known.filter(|known| name.as_ref() != Some(known)) {
             // It is gone, or stands below another parent now.
             let gone = PullResult { deleted: true, ..read.clone() };
             self.decide_row_below(plan, &known, None, From { read: &gone, sequence, dry_run }).await?;
@@ -128,6 +133,13 @@ impl Engine {
                     Some(_) => self.release_waiting(&parent).await,
                     None => Ok(()),
                 }
+            }
+            (_, _, Some(_)) if !read.deleted => {
+                if let Some(run) = dry_run {
+                    let (route, read) = (plan.name().clone(), read.clone());
+                    self.keep_early(run, Early { route, read, sequence });
+                }
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -165,17 +177,30 @@ impl Engine {
                 (link, revision)
             }
             None => match self.links.get(name).await? {
-                Some(found) => (found.value, Some(found.revision)),
+                Some(found) => {
+                    let rehearsed = from.dry_run.and_then(|run| self.rehearsed(run, name));
+                    (rehearsed.unwrap_or(found.value), Some(found.revision))
+                }
                 None => return Ok(()),
             },
         };
         let before = link.clone();
         let now = self.broker.clock().now();
-        let worth = match plan.kind() {
-            RouteKind::Event => event::take_in_row(plan, &mut link, from.read, from.sequence),
-            _ => latest::take_in_child(plan, &mut link, from.read, from.sequence, now),
+        let take_in = |link: &mut Link| match plan.kind() {
+            RouteKind::Event => event::take_in_row(plan, link, from.read, from.sequence),
+            _ => latest::take_in_child(plan, link, from.read, from.sequence, now),
         };
-        self.after_read(plan, Side::Right, from, name, Weighed { worth, before, link, revision }).await
+        let mut worth = take_in(&mut link);
+        if from.dry_run.is_some()
+            && worth == Worth::ReadAgain
+            && let Some(child) = link.children.get_mut(&from.read.id)
+        {
+            // Nothing is written by it, so it may be believed.
+            child.reread = true;
+            worth = take_in(&mut link);
+        }
+        Box::pin(self.after_read(plan, Side::Right, from, name, Weighed { worth, before, link, revision }))
+            .await
     }
 
     /// The link of this name, or a new one with the key of its parent.

@@ -65,7 +65,7 @@ fn take_in(
             }
         }
         OutcomeResult::Exists | OutcomeResult::Stale => {
-            adopt(plan, side, link, outcome);
+            adopt(plan, side, link, outcome, outstanding);
         }
         OutcomeResult::Gone if plan.kind() == RouteKind::Latest && side == Side::Right => {
             state.doubts.clear();
@@ -183,8 +183,9 @@ fn written(plan: &RoutePlan, side: Side, link: &mut Link, outstanding: &Outstand
     }
 }
 
-/// The record as the bridge found it just now counts as a read. One that it does not show is read again.
-fn adopt(plan: &RoutePlan, side: Side, link: &mut Link, outcome: &Outcome) {
+/// The record as the bridge found it just now counts as a read: where it shows what was to be written, an earlier attempt
+/// has done that, or somebody else, and it is agreed on. One that it does not show is read again.
+fn adopt(plan: &RoutePlan, side: Side, link: &mut Link, outcome: &Outcome, outstanding: &Outstanding) {
     let shown = canonical(plan, side, &outcome.shown);
     let state = link.side_mut(side);
     if outcome.id.is_some() {
@@ -197,6 +198,7 @@ fn adopt(plan: &RoutePlan, side: Side, link: &mut Link, outcome: &Outcome) {
         link.due |= !known;
         return;
     }
+    link.side_mut(side).doubts.push(outstanding.clone());
     link.resolve_doubts(plan, side, &shown);
     let state = link.side_mut(side);
     state.gone = false;

@@ -1,6 +1,7 @@
 //! What the handlers share: deciding a link, sending its pushes, telling its run.
 
 mod asking;
+mod gate;
 mod rehearsal;
 
 use std::collections::BTreeMap;
@@ -11,11 +12,13 @@ use databridge_broker::{Broker, BucketError, Envelope, PublishError};
 use databridge_config::{ConfigFolder, RouteKind, Side};
 use databridge_model::subject;
 use databridge_model::{
-    CollectionName, Fields, Key, Mode, Name, Op, Parked, PushId, PushRequest, RunId, Source, SystemName,
-    Target,
+    CollectionName, Fields, Key, Name, Op, Parked, PushId, PushRequest, RunId, Source, SystemName, Target,
 };
 
 use self::asking::Rereads;
+pub(crate) use self::gate::parent_of_new;
+use self::gate::{Gate, is_held_before_it_waits};
+pub(crate) use self::rehearsal::Early;
 use self::rehearsal::Rehearsals;
 use crate::decide::{Decision, Given, Wanted, creates, decide_with};
 use crate::event::{self, Standing};
@@ -26,7 +29,7 @@ use crate::making::Turn;
 use crate::plan::{ParentRef, RoutePlan};
 use crate::runs::{Count, Run, Runs};
 use crate::spent::{self, SpentRequests};
-use crate::twins;
+
 use crate::waiting::Waiting;
 
 /// Something could not be done at the moment; the message comes again.
@@ -69,16 +72,6 @@ pub(crate) struct Engine {
     rehearsals: Mutex<Rehearsals>,
 }
 
-/// Whether a record may be made now, and below which.
-enum Gate {
-    /// It may, below the parent of this id where it has one.
-    Open(Option<String>),
-    /// The complete listing of this side's collection comes first.
-    Listing(Side),
-    /// Its parent comes first.
-    Parent(ParentRef),
-}
-
 impl Engine {
     /// Opens links and runs.
     pub(crate) async fn open(broker: Broker, config: &ConfigFolder) -> Result<Arc<Self>, BucketError> {
@@ -100,6 +93,14 @@ impl Engine {
         }))
     }
 
+    /// Whose turn is first where several links are decided at once: parents, then those that have whole values, then
+    /// those that have a part of them.
+    pub(crate) fn turn_of(&self, link_name: &str) -> (bool, bool) {
+        let route = link_name.split_once('.').map_or(link_name, |(route, _)| route);
+        let plan = self.plans.iter().find(|plan| plan.name().as_str() == route);
+        plan.map_or((true, true), |plan| (plan.kind() != RouteKind::Mirror, !plan.carries_whole_values()))
+    }
+
     /// The plan of a route.
     pub(crate) fn plan(&self, route: &Name) -> Option<&RoutePlan> {
         self.plans.iter().find(|plan| plan.name() == route)
@@ -117,8 +118,8 @@ impl Engine {
         let run = run_id.and_then(|id| self.runs.get(id));
         link.due = false;
         let mut listings_wanted = Vec::new();
-        let mut decision = if self.must_know_rows(plan, &link, run.as_ref()) {
-            listings_wanted.push(Side::Right);
+        let mut decision = if let Some(side) = self.must_be_listed(plan, &link, run.as_ref()) {
+            listings_wanted.push(side);
             link.awaits_listing = run_id;
             link.due = run_id.is_none();
             Decision::default()
@@ -143,6 +144,10 @@ impl Engine {
         let (mut to_send, mut waits_on) = (Vec::new(), None);
         for wanted in std::mem::take(&mut decision.pushes) {
             let mut parent = None;
+            if self.is_busy(plan, name, &link, &wanted).await? {
+                link.due = true;
+                continue;
+            }
             if wanted.op == Op::Create {
                 match self.gate(plan, &link, wanted.side, run.as_ref()).await? {
                     Gate::Open(id) => {
@@ -197,26 +202,6 @@ impl Engine {
         }
     }
 
-    /// The parent of a new record on this side may have come between the look at it and the wait for it.
-    async fn look_for_parent(
-        &self,
-        plan: &RoutePlan,
-        name: &str,
-        side: Side,
-        run_id: Option<RunId>,
-    ) -> Result<(), Trouble> {
-        let Some(found) = self.links.get(name).await? else { return Ok(()) };
-        let mut link = found.value;
-        let run = run_id.and_then(|id| self.runs.get(id));
-        if link.awaits_parent.is_none()
-            || matches!(self.gate(plan, &link, side, run.as_ref()).await?, Gate::Parent(_))
-        {
-            return Ok(());
-        }
-        link.awaits_parent = None;
-        self.decide_and_save(plan, name, link, Some(found.revision), run_id).await
-    }
-
     /// What must be pushed so that the link's sides agree, with what its kind looks at beside the link.
     pub(crate) async fn decide(
         &self,
@@ -232,7 +217,23 @@ impl Engine {
         if event::standing(plan, link) == Standing::Quiet {
             return Ok(Decision::default());
         }
-        let partner = self.partner_shows(plan, link, dry_run).await?;
+        let Some((of_parent, parent_name, parent)) = self.parent_of_holder(plan, link, dry_run).await? else {
+            return Ok(Decision::default());
+        };
+        if event::standing(plan, link) == Standing::First {
+            event::begin(plan, link, &parent);
+        }
+        let is_first = event::standing(plan, link) == Standing::First;
+        if is_first && Box::pin(self.is_in_motion(of_parent, &parent_name, &parent, dry_run)).await? {
+            // What its pair is about to agree on is where it begins, and no event.
+            link.due = true;
+            return Ok(Decision::default());
+        }
+        let partner = self.partner_shows(plan, of_parent, &parent).await?;
+        if !event::is_settled(plan, of_parent, link, &partner) {
+            link.due = true;
+            return Ok(Decision::default());
+        }
         Ok(event::decide(plan, link, name, &partner))
     }
 
@@ -272,82 +273,56 @@ impl Engine {
         Ok(given)
     }
 
-    /// What the partner, in the parent route, of the record on the left shows.
-    async fn partner_shows(
+    /// The link of the parent route that has the record on the left, and that route.
+    async fn parent_of_holder(
         &self,
         plan: &RoutePlan,
         link: &Link,
         dry_run: Option<RunId>,
-    ) -> Result<Fields, Trouble> {
+    ) -> Result<Option<(&RoutePlan, String, Link)>, Trouble> {
         let (Some(route), Some(side), Some(id)) =
             (plan.parent_route(), plan.parent_side(Side::Left), link.left.id.clone())
         else {
-            return Ok(Fields::new());
+            return Ok(None);
         };
+        let Some(of_parent) = self.plan(route) else { return Ok(None) };
         let parent = self.parent_link(&ParentRef::Id(route.clone(), side, id), dry_run).await?;
-        let Some((_, parent)) = parent else { return Ok(Fields::new()) };
-        let partner = parent.side(side.other());
-        let mut fields = partner.base.clone();
-        fields.extend(partner.drift.clone());
-        Ok(fields)
+        Ok(parent.map(|(name, parent)| (of_parent, name, parent)))
     }
 
-    /// Before anything is made of an event, the rows that are there must be known; and while a complete listing is
-    /// under way, which of several records stands for all is not known.
-    fn must_know_rows(&self, plan: &RoutePlan, link: &Link, run: Option<&Run>) -> bool {
-        match plan.kind() {
-            RouteKind::Event => {
-                event::standing(plan, link) != Standing::Quiet && !self.is_known_whole(plan, Side::Right, run)
-            }
-            RouteKind::Latest => run.is_some_and(|run| {
-                !run.listings_decided
-                    && run.asks_whole(plan.system(Side::Right), plan.collection_name(Side::Right))
-            }),
-            RouteKind::Mirror | RouteKind::Child => false,
-        }
-    }
-
-    /// Whether all records of a side are known, by this run's complete listing or an earlier one.
-    fn is_known_whole(&self, plan: &RoutePlan, side: Side, run: Option<&Run>) -> bool {
-        let (system, collection) = (plan.system(side), plan.collection_name(side));
-        let now = run.is_some_and(|run| run.listings_decided && run.has_whole(system, collection));
-        now || self.runs.last_whole(system, collection).is_some()
-    }
-
-    /// Whether a record may be made now. Where complete listings are at hand or asked for, it waits for them; an
-    /// incremental run lets the bridge look the key up, or, of records without a match key, waits for the first
-    /// complete listing. A record below another waits for that one.
-    async fn gate(
+    /// Whether a pair is about to change.
+    async fn is_in_motion(
         &self,
         plan: &RoutePlan,
+        name: &str,
         link: &Link,
-        side: Side,
-        run: Option<&Run>,
-    ) -> Result<Gate, Trouble> {
-        let lists = run.is_some_and(|run| {
-            run.request.mode != Mode::Incremental
-                || run.asks_whole(plan.system(side), plan.collection_name(side))
-        });
-        if lists && run.is_some_and(|run| !run.listings_decided) {
-            return Ok(Gate::Listing(side));
+        dry_run: Option<RunId>,
+    ) -> Result<bool, Trouble> {
+        if link.is_under_way() || link.awaits_listing.is_some() || link.due {
+            return Ok(true);
         }
-        if plan.kind().has_several() && !self.is_known_whole(plan, side, run) {
-            return Ok(Gate::Listing(side));
+        Ok(!self.decide(plan, &mut link.clone(), name, dry_run).await?.pushes.is_empty())
+    }
+
+    /// What the partner, in the parent route, of the record on the left shows.
+    async fn partner_shows(
+        &self,
+        plan: &RoutePlan,
+        of_parent: &RoutePlan,
+        parent: &Link,
+    ) -> Result<Fields, Trouble> {
+        let Some(side) = plan.parent_side(Side::Left).map(Side::other) else { return Ok(Fields::new()) };
+        let partner = parent.side(side);
+        let mut fields = partner.base.clone();
+        fields.extend(partner.drift.clone());
+        // What is on its way there counts: another route may have it from the very change that is the event.
+        if let Some(id) = &partner.id {
+            let (system, collection) = (of_parent.system(side), of_parent.collection_name(side));
+            for outstanding in self.under_way_to("", system, collection, id).await? {
+                fields.extend(outstanding.push.set);
+            }
         }
-        let Some(reference) = parent_of_new(plan, link, side) else { return Ok(Gate::Open(None)) };
-        let Some(parent) = self.parent_link(&reference, None).await?.map(|(_, parent)| parent) else {
-            return Ok(Gate::Parent(reference));
-        };
-        // A link is found by the ids of rivals, too.
-        let is_its_own =
-            matches!(&reference, ParentRef::Id(_, of, id) if parent.side(*of).id.as_ref() == Some(id));
-        let Some(id) = twins::parent_id(plan, &parent, side).filter(|_| is_its_own) else {
-            return Ok(Gate::Parent(reference));
-        };
-        if self.may_have_new_ids(plan, &parent, side.other(), run) {
-            return Ok(Gate::Listing(side.other()));
-        }
-        Ok(Gate::Open(Some(id)))
+        Ok(fields)
     }
 
     /// The link of the parent route to which a record belongs.
@@ -443,22 +418,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// A test may hold a link between its look at the parent and its wait for it.
-fn is_held_before_it_waits() -> bool {
-    fail::fail_point!("reconciler.before-awaits-parent", |_| true);
-    false
-}
-
-/// What a link says of the parent below which its new record on this side belongs.
-pub(crate) fn parent_of_new(plan: &RoutePlan, link: &Link, side: Side) -> Option<ParentRef> {
-    let other = side.other();
-    let (route, source_side) = (plan.parent_route()?, plan.parent_side(other)?);
-    plan.parent_side(side)?;
-    let source = link.side(other);
-    let id = if plan.kind() == RouteKind::Child { source.parent.clone() } else { source.id.clone() };
-    Some(ParentRef::Id(route.clone(), source_side, id?))
 }
 
 /// The record from whose change a push comes.

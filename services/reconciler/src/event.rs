@@ -4,7 +4,7 @@ use databridge_config::{FieldOwner, Side, When};
 use databridge_model::{Fields, Op, Outcome, PullResult, ReadAfter, Value};
 use uuid::Uuid;
 
-use crate::decide::{Decision, Wanted, in_form_of_target};
+use crate::decide::{Decision, Wanted, agree, in_form_of_target};
 use crate::link::{Child, Link};
 use crate::plan::{FieldPlan, RoutePlan};
 use crate::read::{Worth, canonical};
@@ -44,6 +44,22 @@ pub(crate) fn standing(plan: &RoutePlan, link: &Link) -> Standing {
         (Some(base), Some(shown)) if base == shown => Standing::Quiet,
         (Some(_), Some(_)) => Standing::Moved,
     }
+}
+
+/// Whether the partner shows what the record does of the watched field, where the parent route joins it to one that the
+/// row takes from the partner. A new day that a person typed beside the record has its hour when both agree.
+pub(crate) fn is_settled(plan: &RoutePlan, parent: &RoutePlan, link: &Link, partner: &Fields) -> bool {
+    let (Some(when), Some(side)) = (&plan.route.when, plan.parent_side(Side::Left)) else { return true };
+    let shown = link.left.shown(&when.field).unwrap_or(&Value::Null);
+    for rule in plan.fields.iter().map(|field| &field.rule).filter(|rule| rule.of == FieldOwner::Partner) {
+        let beside = partner.get(&rule.left).unwrap_or(&Value::Null);
+        let (left, right) = if side == Side::Right { (beside, shown) } else { (shown, beside) };
+        let joins = |it: &&FieldPlan| it.rule.on(side) == when.field && it.rule.on(side.other()) == rule.left;
+        if parent.fields.iter().filter(joins).any(|field| !agree(field, left, right)) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Decides. `partner` is what the record's partner in the parent route shows.

@@ -184,7 +184,13 @@ async fn see_to(engine: &Engine, pulls: &Inbox, id: RunId) -> Result<(), Trouble
     // Once more after the links: a part may have been added meanwhile.
     let still = engine.runs.get(id).is_some_and(|now| now.is_listed() && now.pull_last() == run.pull_last());
     let is_busy = engine.has_rereads(id) || engine.runs.is_held(id);
-    if still && !is_busy { end(engine, id).await } else { Ok(()) }
+    if !still || is_busy {
+        return Ok(());
+    }
+    if run.request.dry_run {
+        engine.say_what_was_rehearsed(id).await?;
+    }
+    end(engine, id).await
 }
 
 /// A migrate's other sides are parts of it before anything of it is decided.
@@ -200,8 +206,9 @@ fn partners_are_asked(engine: &Engine, run: &Run) -> bool {
 /// The complete listings are in and decided: what they lack may be made.
 async fn decide_listings(engine: &Engine, id: RunId, run: &Run) -> Result<(), Trouble> {
     if run.request.dry_run {
+        missing::look_for(engine, id, run).await?;
         engine.runs.change(id, |run| run.listings_decided = true).await?;
-        return engine.say_what_was_rehearsed(id).await;
+        return Ok(());
     }
     for plan in &engine.plans {
         for side in Side::BOTH {
@@ -220,10 +227,13 @@ async fn decide_listings(engine: &Engine, id: RunId, run: &Run) -> Result<(), Tr
 }
 
 async fn decide_all_awaiting(engine: &Engine, id: RunId) -> Result<(), Trouble> {
-    for (name, facts) in engine.links.open_ones() {
-        if facts.awaits == Some(id) {
-            decide_awaiting(engine, id, &name).await?;
-        }
+    let open = engine.links.open_ones().into_iter();
+    let mut names: Vec<_> =
+        open.filter(|(_, facts)| facts.awaits == Some(id)).map(|(name, _)| name).collect();
+    // Parents first: what they give their records, those below need not write again.
+    names.sort_by_cached_key(|name| (engine.turn_of(name), name.clone()));
+    for name in names {
+        decide_awaiting(engine, id, &name).await?;
     }
     Ok(())
 }

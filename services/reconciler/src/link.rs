@@ -249,19 +249,31 @@ impl Link {
     /// What a side surely shows now tells which of the pushes in doubt were done: what those wrote is no person's edit.
     pub fn resolve_doubts(&mut self, plan: &RoutePlan, side: Side, shown: &Fields) {
         let doubts = std::mem::take(&mut self.side_mut(side).doubts);
-        for (field, value) in shown {
-            let kind = plan.collection(side).field_type(field);
-            let state = self.side_mut(side);
-            let is_new = state.shown(field) != Some(value);
-            let wrote = |doubt: &&Outstanding| {
-                let sent = doubt.push.set.get(field);
-                sent.is_some_and(|sent| sent == value || (is_new && kind.may_normalise(sent, value)))
+        let state = self.side(side);
+        let wrote = |doubt: &Outstanding, field: &String| {
+            let (Some(sent), Some(value)) = (doubt.push.set.get(field), shown.get(field)) else {
+                return false;
             };
-            let Some(doubt) = doubts.iter().rev().find(wrote) else { continue };
-            state.set_base(field, value.clone());
+            let is_new = state.shown(field) != Some(value);
+            sent == value || (is_new && plan.collection(side).field_type(field).may_normalise(sent, value))
+        };
+        let done: Vec<BTreeSet<String>> = doubts
+            .iter()
+            .map(|doubt| shown.keys().filter(|field| wrote(doubt, field)).cloned().collect())
+            .collect();
+        for (field, value) in shown {
+            let last = doubts.iter().zip(&done).rev().find(|(_, done)| done.contains(field));
+            let Some((doubt, done)) = last else { continue };
+            self.side_mut(side).set_base(field, value.clone());
             for rule in plan.fields.iter().map(|field| &field.rule).filter(|rule| rule.on(side) == field) {
                 let source = rule.on(side.other());
-                if let Some(value) = doubt.from.get(source) {
+                // A value of which several fields are made has gone over when all of them are in.
+                let is_whole = plan.fields.iter().map(|field| &field.rule).all(|it| {
+                    it.on(side.other()) != source
+                        || !doubt.push.set.contains_key(it.on(side))
+                        || done.contains(it.on(side))
+                });
+                if let Some(value) = doubt.from.get(source).filter(|_| is_whole) {
                     self.side_mut(side.other()).set_base(source, value.clone());
                 }
             }

@@ -56,6 +56,7 @@ struct Mark {
 }
 
 /// What is open in a link.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all pairs of them occur")]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Facts {
     /// The runs of the pushes under way.

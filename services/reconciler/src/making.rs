@@ -5,6 +5,8 @@
 //! Who makes one now stands in the parent's link, which is changed by compare-and-set, so it holds across processes.
 //! Whoever stands there and has nothing under way has been overtaken by a crash, and the next takes its place.
 
+use std::collections::btree_map::Entry;
+
 use databridge_config::{RouteKind, Side};
 use databridge_model::{Op, RunId};
 
@@ -56,8 +58,8 @@ impl Engine {
         for other in self.siblings(plan) {
             let Some(found) = self.links.get(&other.name_below(&parent)).await? else { continue };
             for (id, child) in found.value.children {
-                if !link.children.contains_key(&id) {
-                    link.children.insert(id, told_to(plan, child));
+                if let Entry::Vacant(place) = link.children.entry(id) {
+                    place.insert(told_to(plan, child));
                     learned = true;
                 }
             }
@@ -151,7 +153,13 @@ impl Engine {
         Ok(())
     }
 
-    async fn decide_if_due(&self, plan: &RoutePlan, name: &str, run: Option<RunId>) -> Result<(), Trouble> {
+    /// Decides a link, if it waits for that.
+    pub(crate) async fn decide_if_due(
+        &self,
+        plan: &RoutePlan,
+        name: &str,
+        run: Option<RunId>,
+    ) -> Result<(), Trouble> {
         if !self.links.is_due(name) {
             return Ok(());
         }

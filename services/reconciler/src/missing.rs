@@ -46,7 +46,7 @@ pub(crate) async fn look_for(engine: &Engine, id: RunId, run: &Run) -> Result<()
         for plan in engine.plans.iter().filter(looks) {
             if let Some(side) = side_to_look_at(plan, &part.system, &part.collection) {
                 if plan.kind() == RouteKind::Child && plan.route.side(side.other()).create {
-                    twins::pair(engine, id, plan, side, &seen.ids).await?;
+                    twins::pair(engine, id, run, plan, side, &seen.ids).await?;
                 }
                 ask(engine, id, run, plan, side, &seen).await?;
             }
@@ -77,7 +77,8 @@ async fn ask(
     let mut missing = Vec::new();
     for name in names {
         let Some(found) = engine.links.get(&name).await? else { continue };
-        missing.extend(not_in(plan, side, &found.value, seen));
+        let rehearsed = engine.rehearsed(id, &name).filter(|_| run.request.dry_run);
+        missing.extend(not_in(plan, side, &rehearsed.unwrap_or(found.value), seen));
     }
     if missing.is_empty() {
         return Ok(());

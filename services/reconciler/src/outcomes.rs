@@ -83,9 +83,9 @@ impl Outcomes {
             let run = Side::BOTH.into_iter().find_map(|side| link.side(side).seen_in);
             return self.release(plan, name, run.filter(|run| engine.runs.get(*run).is_some())).await;
         };
-        let is_settled = outcome.result != OutcomeResult::Unknown;
-        let passes = is_settled && answered.as_ref().is_some_and(|it| it.push.op == Op::Create);
-        let run = answered.and_then(|outstanding| outstanding.push.run);
+        let Some(answered) = answered else { return Ok(()) };
+        let passes = answered.push.op == Op::Create && outcome.result != OutcomeResult::Unknown;
+        let run = answered.push.run;
         let _hold = engine.runs.hold(run);
         self.count(run, outcome);
         let reread = link.to_reread(side);
@@ -104,8 +104,9 @@ impl Outcomes {
         if passes {
             engine.pass_turn(plan, name, run).await?;
         }
-        let shown = Told { system: plan.system(side), collection: plan.collection_name(side), outcome, at };
-        engine.tell_others(name, &shown).await?;
+        let (system, collection) = (plan.system(side), plan.collection_name(side));
+        let shown = Told { system, collection, outcome, answered: &answered, at };
+        engine.tell_others(name, &shown, run).await?;
         for parked in told {
             engine.tell_parked(run, &parked).await?;
         }

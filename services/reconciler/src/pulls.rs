@@ -163,12 +163,23 @@ impl Pulls {
         let state = link.side(side);
         let is_rival = state.rivals.contains_key(&read.id);
         let is_other = state.id.as_ref().is_some_and(|id| *id != read.id) && !state.gone;
+        if let Some(run) = dry_run.filter(|_| is_rival || is_other)
+            && !read.deleted
+            && read.key.as_ref() == Some(&link.key)
+            && (state.doubled || state.seen_in == read.run)
+        {
+            let state = link.side_mut(side);
+            state.rivals.insert(read.id.clone(), read.run);
+            state.doubled = true;
+            engine.put_rehearsed(run, name, link);
+            return Ok(());
+        }
         if dry_run.is_none() && (is_rival || is_other) {
             return self.rival(plan, side, read, name, link, revision).await;
         }
         if read.deleted {
-            if dry_run.is_some() {
-                return Ok(());
+            if let Some(run) = dry_run {
+                return self.would_be_gone(plan, side, read, name, link, run).await;
             }
             return self.gone(plan, side, read, name, link, revision).await;
         }
@@ -179,12 +190,18 @@ impl Pulls {
             return engine.tell_parked(read.run, &parked).await;
         }
         let before = link.clone();
-        match take_in(plan, &mut link, side, read, sequence) {
+        let mut worth = take_in(plan, &mut link, side, read, sequence);
+        if dry_run.is_some() && worth == Worth::ReadAgain {
+            // Nothing is written by it, so it may be believed.
+            link.side_mut(side).reread = true;
+            worth = take_in(plan, &mut link, side, read, sequence);
+        }
+        match worth {
             Worth::Nothing if dry_run.is_none() => {
                 // A crash may have come between the link and its pushes: they are sent again, which is safe.
                 engine.send_again(plan, &link).await?;
                 if is_still_double(side, read, &mut link) {
-                    return self.park_double(side, read, name, &link, revision).await;
+                    return self.park_double(plan, read, name, &link, revision).await;
                 }
                 // What waited (a create for its listing, a push that failed) has its turn again.
                 let mut probe = before.clone();
@@ -205,7 +222,7 @@ impl Pulls {
             _ => {
                 let released = adopt_key(plan, side, key, &mut link);
                 if dry_run.is_none() && is_still_double(side, read, &mut link) {
-                    return self.park_double(side, read, name, &link, revision).await;
+                    return self.park_double(plan, read, name, &link, revision).await;
                 }
                 if !released.is_empty() {
                     engine.want_reread(plan, side, read.run, released);
@@ -221,19 +238,37 @@ impl Pulls {
 
     async fn park_double(
         &self,
-        side: Side,
+        plan: &RoutePlan,
         read: &PullResult,
         name: &str,
         link: &Link,
         revision: Option<u64>,
     ) -> Result<(), Trouble> {
         self.0.links.save(name, link, revision).await?;
-        let state = link.side(side);
-        let ids: Vec<_> = state.id.iter().chain(state.rivals.keys()).cloned().collect();
-        for id in &ids {
-            self.0.tell_parked(read.run, &doubled(read, &link.key, id, &ids)).await?;
+        for parked in doubles(plan, link) {
+            self.0.tell_parked(read.run, &parked).await?;
         }
         Ok(())
+    }
+
+    /// The same in a dry run.
+    async fn would_be_gone(
+        &self,
+        plan: &RoutePlan,
+        side: Side,
+        read: &PullResult,
+        name: &str,
+        mut link: Link,
+        run: RunId,
+    ) -> Result<(), Trouble> {
+        let state = link.side_mut(side);
+        if state.id.as_ref() != Some(&read.id) || !state.is_there() {
+            return Ok(());
+        }
+        state.gone = true;
+        let parked = gone_parked(plan, side, read, &link);
+        self.0.put_rehearsed(run, name, link);
+        self.0.tell_parked(Some(run), &parked).await
     }
 
     /// A record was asked for by its id and is not there.
@@ -261,15 +296,7 @@ impl Pulls {
             return Ok(());
         }
         state.gone = true;
-        let reason = gone::told(plan, side);
-        let parked = Parked {
-            system: read.system.clone(),
-            collection: read.collection.clone(),
-            id: Some(read.id.clone()),
-            key: Some(link.key.clone()),
-            field: None,
-            reason,
-        };
+        let parked = gone_parked(plan, side, read, &link);
         self.0.decide_and_save(plan, name, link, revision, read.run).await?;
         self.0.tell_parked(read.run, &parked).await
     }
@@ -308,11 +335,10 @@ impl Pulls {
         if state.rivals.is_empty() {
             return self.0.decide_and_save(plan, name, link, revision, read.run).await;
         }
-        let ids: Vec<_> = state.id.iter().chain(state.rivals.keys()).cloned().collect();
         self.0.links.save(name, &link, revision).await?;
         if now_doubled && (!was_doubled || newcomer) {
-            for id in &ids {
-                self.0.tell_parked(read.run, &doubled(read, &key, id, &ids)).await?;
+            for parked in doubles(plan, &link) {
+                self.0.tell_parked(read.run, &parked).await?;
             }
         }
         Ok(())
@@ -373,6 +399,17 @@ fn adopt_key(plan: &RoutePlan, side: Side, key: &Key, link: &mut Link) -> Vec<St
     std::mem::take(&mut state.rivals).into_keys().collect()
 }
 
+fn gone_parked(plan: &RoutePlan, side: Side, read: &PullResult, link: &Link) -> Parked {
+    Parked {
+        system: read.system.clone(),
+        collection: read.collection.clone(),
+        id: Some(read.id.clone()),
+        key: Some(link.key.clone()),
+        field: None,
+        reason: gone::told(plan, side),
+    }
+}
+
 fn keyless(plan: &RoutePlan, side: Side, read: &PullResult) -> Parked {
     let field = plan.key_field(side).to_owned();
     Parked {
@@ -400,17 +437,30 @@ fn key_lost(plan: &RoutePlan, side: Side, read: &PullResult, link: &Link) -> Par
     }
 }
 
-fn doubled(read: &PullResult, key: &Key, id: &str, ids: &[String]) -> Parked {
+/// What a person is told of the records that share a key, one by one.
+pub(crate) fn doubles(plan: &RoutePlan, link: &Link) -> Vec<Parked> {
+    let doubled = Side::BOTH.into_iter().filter(|side| link.side(*side).doubled);
+    doubled
+        .flat_map(|side| {
+            let state = link.side(side);
+            let ids: Vec<_> = state.id.iter().chain(state.rivals.keys()).cloned().collect();
+            let told = |id: &String| doubled_one(plan, side, &link.key, id, &ids);
+            ids.iter().map(told).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn doubled_one(plan: &RoutePlan, side: Side, key: &Key, id: &str, ids: &[String]) -> Parked {
+    let system = plan.system(side);
     Parked {
-        system: read.system.clone(),
-        collection: read.collection.clone(),
+        system: system.clone(),
+        collection: plan.collection_name(side).clone(),
         id: Some(id.to_owned()),
         key: Some(key.clone()),
         field: None,
         reason: format!(
-            "{} records of {} have the key {key} (ids {}); nothing is carried over until only one has it",
+            "{} records of {system} have the key {key} (ids {}); nothing is carried over until only one has it",
             ids.len(),
-            read.system,
             ids.join(", ")
         ),
     }

@@ -44,21 +44,20 @@ impl Engine {
 /// Pairs the records of a complete listing that wait to be given a partner with the partners of those that it lacks.
 pub(crate) async fn pair(
     engine: &Engine,
-    run: RunId,
+    id: RunId,
+    run: &Run,
     plan: &RoutePlan,
     side: Side,
     seen: &HashSet<String>,
 ) -> Result<(), Trouble> {
-    finish(engine).await?;
-    let prefix = format!("{}.", plan.name());
-    let mut waiting: Vec<_> = engine
-        .links
-        .open_ones()
-        .into_iter()
-        .filter(|(name, facts)| facts.awaits == Some(run) && name.starts_with(&prefix))
-        .map(|(name, _)| name)
-        .collect();
-    waiting.sort();
+    let dry_run = run.request.dry_run.then_some(id);
+    if dry_run.is_none() {
+        finish(engine).await?;
+    }
+    let waiting = match dry_run {
+        Some(run) => engine.rehearsed_of(run, plan.name()),
+        None => waiting_for(engine, id, plan),
+    };
     if waiting.is_empty() {
         return Ok(());
     }
@@ -68,21 +67,40 @@ pub(crate) async fn pair(
             break;
         }
         let _lock = engine.links.lock(&name).await;
-        let Some(found) = engine.links.get(&name).await? else { continue };
-        let mut link = found.value;
+        let found = engine.links.get(&name).await?;
+        let revision = found.as_ref().map(|found| found.revision);
+        let rehearsed = dry_run.and_then(|run| engine.rehearsed(run, &name));
+        let Some(mut link) = rehearsed.or(found.map(|found| found.value)) else { continue };
         if link.side(side.other()).is_there() {
             continue;
         }
         let Some(parent) = parent_of_new(plan, &link, side.other()) else { continue };
-        let Some((_, parent)) = engine.parent_link(&parent, None).await? else { continue };
+        let Some((_, parent)) = engine.parent_link(&parent, dry_run).await? else { continue };
         let Some(parent) = parent_id(plan, &parent, side.other()) else { continue };
         let Some(twins) = orphans.get_mut(&likeness(plan, &link, side, parent)) else { continue };
-        let Some((twin_name, twin)) = twins.pop() else { continue };
+        let Some((twin_name, mut twin)) = twins.pop() else { continue };
         take_over(&mut link, &twin, &twin_name, side);
-        engine.links.save(&name, &link, Some(found.revision)).await?;
+        if let Some(run) = dry_run {
+            give_up(&mut twin, &link);
+            link.takes_over = None;
+            engine.put_rehearsed(run, &twin_name, twin);
+            engine.put_rehearsed(run, &name, link);
+            continue;
+        }
+        engine.links.save(&name, &link, revision).await?;
         fail::fail_point!("reconciler.after-take-over");
     }
-    finish(engine).await
+    if dry_run.is_none() { finish(engine).await } else { Ok(()) }
+}
+
+/// The links of a route that wait for this run's listings.
+fn waiting_for(engine: &Engine, run: RunId, plan: &RoutePlan) -> Vec<String> {
+    let prefix = format!("{}.", plan.name());
+    let open = engine.links.open_ones().into_iter();
+    let waiting = open.filter(|(name, facts)| facts.awaits == Some(run) && name.starts_with(&prefix));
+    let mut names: Vec<_> = waiting.map(|(name, _)| name).collect();
+    names.sort();
+    names
 }
 
 /// The links whose record a listing lacks while its partner is there, by their likeness.
@@ -137,27 +155,28 @@ pub(crate) async fn finish(engine: &Engine) -> Result<(), Trouble> {
         let Some(found) = engine.links.get(&name).await? else { continue };
         let mut link = found.value;
         let Some(twin) = link.takes_over.take() else { continue };
-        give_up(engine, &twin, &link).await?;
+        let twin_lock = engine.links.lock(&twin).await;
+        if let Some(found) = engine.links.get(&twin).await? {
+            let mut poorer = found.value;
+            give_up(&mut poorer, &link);
+            engine.links.save(&twin, &poorer, Some(found.revision)).await?;
+            tracing::info!(link = name, from = twin, "A record has a new id; its partner goes with it.");
+        }
+        drop(twin_lock);
         engine.links.save(&name, &link, Some(found.revision)).await?;
     }
     Ok(())
 }
 
-async fn give_up(engine: &Engine, twin: &str, heir: &Link) -> Result<(), Trouble> {
-    let Some(plan) = engine.plan(&heir.route) else { return Ok(()) };
-    let _lock = engine.links.lock(twin).await;
-    let Some(found) = engine.links.get(twin).await? else { return Ok(()) };
-    let mut link = found.value;
+/// The partner is the heir's now.
+fn give_up(twin: &mut Link, heir: &Link) {
     for side in Side::BOTH {
-        let is_inherited = link.side(side).id.is_some() && link.side(side).id == heir.side(side).id;
-        if is_inherited {
-            let last_outcome = link.side(side).last_outcome;
-            *link.side_mut(side) = SideState { last_outcome, ..SideState::default() };
-            let gone = link.side_mut(side.other());
-            (gone.gone, gone.gone_told) = (true, true);
+        if twin.side(side).id.is_none() || twin.side(side).id != heir.side(side).id {
+            continue;
         }
+        let last_outcome = twin.side(side).last_outcome;
+        *twin.side_mut(side) = SideState { last_outcome, ..SideState::default() };
+        let source = twin.side_mut(side.other());
+        (source.gone, source.gone_told) = (true, true);
     }
-    tracing::info!(link = twin, route = %plan.name(), "A record has a new id; its partner goes with it.");
-    engine.links.save(twin, &link, Some(found.revision)).await?;
-    Ok(())
 }

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::PoisonError;
 
 use databridge_config::Side;
-use databridge_model::{Key, Mode, Name, Op, RunId, WouldPush};
+use databridge_model::{
+    CollectionName, Fields, Key, Mode, Name, Op, PullResult, RunId, SystemName, WouldPush,
+};
 
-use super::{Engine, Trouble};
+use super::{Engine, Trouble, parent_of_new};
 use crate::decide::Wanted;
 use crate::link::Link;
 use crate::plan::{ParentRef, RoutePlan};
+use crate::pulls::doubles;
 use crate::runs::Count;
 
 /// The links of dry runs, which are written nowhere.
@@ -23,6 +26,24 @@ pub(super) struct Rehearsal {
     by_key: HashMap<(Name, Key), String>,
     /// Where a record would be made that several routes could make: by its parent's link and its collection.
     made: HashSet<(String, String)>,
+    /// What was told of each record already: two routes may want the same of one.
+    told: HashMap<Place, Fields>,
+    /// Reads that came before their parent's.
+    early: Vec<Early>,
+}
+
+/// A record: system, collection and id.
+type Place = (SystemName, CollectionName, String);
+
+/// A read that came before its parent's.
+#[derive(Clone, Debug)]
+pub(crate) struct Early {
+    /// The route for which it waits.
+    pub(crate) route: Name,
+    /// What was read.
+    pub(crate) read: PullResult,
+    /// Its sequence in PULL.
+    pub(crate) sequence: u64,
 }
 
 impl Engine {
@@ -42,6 +63,12 @@ impl Engine {
                     .await?;
             }
         }
+        self.put_rehearsed(run_id, name, link);
+        Ok(())
+    }
+
+    /// The link as a dry run has it now.
+    pub(crate) fn put_rehearsed(&self, run_id: RunId, name: &str, link: Link) {
         let mut rehearsals = self.rehearsals();
         let rehearsal = rehearsals.entry(run_id).or_default();
         for side in Side::BOTH {
@@ -51,7 +78,18 @@ impl Engine {
         }
         rehearsal.by_key.insert((link.route.clone(), link.key.clone()), name.to_owned());
         rehearsal.links.insert(name.to_owned(), link);
-        Ok(())
+    }
+
+    /// Keeps a read of a dry run until its parent has been read.
+    pub(crate) fn keep_early(&self, run: RunId, early: Early) {
+        self.rehearsals().entry(run).or_default().early.push(early);
+    }
+
+    /// The links of a route that a dry run has come upon.
+    pub(crate) fn rehearsed_of(&self, run: RunId, route: &Name) -> Vec<String> {
+        let rehearsals = self.rehearsals();
+        let links = rehearsals.get(&run).into_iter().flat_map(|it| &it.links);
+        links.filter(|(_, link)| link.route == *route).map(|(name, _)| name.clone()).collect()
     }
 
     /// The link as a dry run would have it by now.
@@ -71,12 +109,16 @@ impl Engine {
 
     /// The listings of a dry run are in: says what would be done.
     pub(crate) async fn say_what_was_rehearsed(&self, run: RunId) -> Result<(), Trouble> {
-        let mut names: Vec<(bool, String)> = {
+        let early = std::mem::take(&mut self.rehearsals().entry(run).or_default().early);
+        for Early { route, read, sequence } in early {
+            if let Some(plan) = self.plan(&route) {
+                self.decide_row(plan, &read, sequence, Some(run)).await?;
+            }
+        }
+        let mut names: Vec<_> = {
             let rehearsals = self.rehearsals();
             let links = rehearsals.get(&run).into_iter().flat_map(|it| &it.links);
-            // As it would be: who has whole values goes before who has a part of them.
-            let has_part = |link: &Link| self.plan(&link.route).is_some_and(|it| !it.carries_whole_values());
-            links.map(|(name, link)| (has_part(link), name.clone())).collect()
+            links.map(|(name, _)| (self.turn_of(name), name.clone())).collect()
         };
         names.sort();
         for (_, name) in names {
@@ -91,6 +133,58 @@ impl Engine {
 
     fn rehearsals(&self) -> std::sync::MutexGuard<'_, Rehearsals> {
         self.rehearsals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a push would set; `None` if it would not be sent.
+    async fn would_set(
+        &self,
+        plan: &RoutePlan,
+        name: &str,
+        link: &Link,
+        wanted: &Wanted,
+        run: RunId,
+    ) -> Result<Option<Fields>, Trouble> {
+        if wanted.op == Op::Create {
+            let (system, collection) = (plan.system(wanted.side), plan.collection_name(wanted.side));
+            // Without the complete listing that was asked for, nothing would be made.
+            let is_unlisted = self
+                .runs
+                .get(run)
+                .is_some_and(|run| run.asks_whole(system, collection) && !run.has_whole(system, collection));
+            let is_made = !is_unlisted
+                && self.would_have_parent(plan, link, wanted.side, run).await?
+                && self.would_be_first(plan, name, run);
+            return Ok(is_made.then(|| wanted.set.clone()));
+        }
+        let Some(id) = link.side(wanted.side).id.clone() else { return Ok(Some(wanted.set.clone())) };
+        let place = (plan.system(wanted.side).clone(), plan.collection_name(wanted.side).clone(), id);
+        let mut rehearsals = self.rehearsals();
+        let told = rehearsals.entry(run).or_default().told.entry(place).or_default();
+        let mut set = wanted.set.clone();
+        set.retain(|name, value| told.get(name) != Some(value));
+        told.extend(set.clone());
+        Ok((wanted.op == Op::Delete || !set.is_empty()).then_some(set))
+    }
+
+    /// Whether a new record would have its parent: one that is there, or would be made.
+    async fn would_have_parent(
+        &self,
+        plan: &RoutePlan,
+        link: &Link,
+        side: Side,
+        run: RunId,
+    ) -> Result<bool, Trouble> {
+        let (Some(parent), Some(parent_side)) = (parent_of_new(plan, link, side), plan.parent_side(side))
+        else {
+            return Ok(true);
+        };
+        let Some((name, mut parent)) = self.parent_link(&parent, Some(run)).await? else { return Ok(false) };
+        let Some(of) = self.plan(&parent.route).filter(|_| !parent.is_doubled()) else { return Ok(false) };
+        if parent.side(parent_side).is_there() {
+            return Ok(true);
+        }
+        let pushes = Box::pin(self.decide(of, &mut parent, &name, Some(run))).await?.pushes;
+        Ok(pushes.iter().any(|wanted| wanted.side == parent_side && wanted.op == Op::Create))
     }
 
     /// Whether no other route would make the same record.
@@ -111,24 +205,23 @@ impl Engine {
         run: RunId,
     ) -> Result<(), Trouble> {
         let decision = self.decide(plan, &mut link, name, Some(run)).await?;
-        let open = self.runs.get(run);
-        // Without the complete listing that was asked for, nothing would be made.
-        let unlisted = |side: Side| {
-            let (system, collection) = (plan.system(side), plan.collection_name(side));
-            open.as_ref()
-                .is_some_and(|run| run.asks_whole(system, collection) && !run.has_whole(system, collection))
-        };
-        let is_made = |wanted: &Wanted| {
-            wanted.op != Op::Create || (!unlisted(wanted.side) && self.would_be_first(plan, name, run))
-        };
-        for wanted in decision.pushes.iter().filter(|wanted| is_made(wanted)) {
+        for parked in doubles(plan, &link) {
+            self.tell_parked(Some(run), &parked).await?;
+        }
+        for wanted in &decision.pushes {
+            let Some(set) = self.would_set(plan, name, &link, wanted, run).await? else { continue };
             let event = WouldPush {
                 system: plan.system(wanted.side).clone(),
                 collection: plan.collection_name(wanted.side).clone(),
                 key: Some(link.key.clone()),
                 op: wanted.op,
-                set: wanted.set.clone(),
-                expect: wanted.expect.clone(),
+                expect: wanted
+                    .expect
+                    .clone()
+                    .into_iter()
+                    .filter(|(name, _)| set.contains_key(name))
+                    .collect(),
+                set,
             };
             self.publish_event(run, "would_push", &event).await?;
             self.runs.count(Some(run), Count::Push);

@@ -56,9 +56,49 @@ fn come_to_rest(world: &mut World) {
 fn config() -> ProptestConfig {
     let chosen = ProptestConfig::default();
     match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => chosen,
+        Some(_) => ProptestConfig { max_global_rejects: chosen.cases.saturating_mul(4), ..chosen },
         None => ProptestConfig { cases: 600, ..chosen },
     }
+}
+
+fn after(steps: &[Step]) -> World {
+    let mut world = World::new(false, false);
+    for step in steps {
+        world.step(step);
+    }
+    come_to_rest(&mut world);
+    world
+}
+
+/// A field of the route by its place among those that can be edited, and a value by its place among those it takes.
+const EXTRACT: usize = 5;
+const PLACE: usize = 7;
+
+#[test]
+fn what_a_create_cut_off_does_not_come_back_where_nobody_heard_of_the_create() {
+    let world = after(&[
+        Step::Edit(Side::Left, EXTRACT, 5),
+        Step::Read(Side::Left),
+        Step::Edit(Side::Left, EXTRACT, 0),
+        Step::Publish(Side::Left),
+        Step::TakeRead(false),
+        Step::Push(Side::Right, Fault::DiesAfter),
+    ]);
+    assert_eq!(world.left.values["extract"], Value::Null);
+}
+
+#[test]
+fn a_place_has_gone_over_when_both_its_degrees_have() {
+    let world = after(&[
+        Step::Edit(Side::Left, PLACE, 1),
+        Step::Read(Side::Left),
+        Step::Edit(Side::Left, PLACE, 2),
+        Step::Publish(Side::Left),
+        Step::TakeRead(false),
+        Step::Push(Side::Right, Fault::UnknownDone),
+        Step::Read(Side::Left),
+    ]);
+    assert_eq!(world.right.values["Latitude"], Value::text("6"));
 }
 
 proptest! {

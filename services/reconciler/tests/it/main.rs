@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what fails here fails the test")]
 
+mod dry_runs;
+mod first_pairing;
 mod kinds;
+mod routes;
+mod shared_records;
 mod towns;
 
 use std::time::Duration;

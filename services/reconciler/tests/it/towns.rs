@@ -44,6 +44,8 @@ pub(crate) struct Memory {
     /// The collection whose pushes are not answered at the moment.
     held: tokio::sync::watch::Sender<Option<&'static str>>,
     has_held: Arc<tokio::sync::Notify>,
+    /// It does not tell what an update has come to.
+    is_silent: bool,
 }
 
 impl Memory {
@@ -53,7 +55,8 @@ impl Memory {
         collections.sort_by_key(|(_, collection)| collection.parent.is_some());
         let collections = collections.into_iter().map(|(name, it)| (name.clone(), it.clone())).collect();
         let (held, _) = tokio::sync::watch::channel(None);
-        Self { name, collections, tables: Arc::default(), held, has_held: Arc::default() }
+        let is_silent = name.as_str() == "map";
+        Self { name, collections, tables: Arc::default(), held, has_held: Arc::default(), is_silent }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Tables> {
@@ -156,6 +159,11 @@ impl Memory {
                     return Effect::settled(OutcomeResult::Written, 1);
                 }
                 tables.set(name, &target.id, push.set.clone());
+                if self.is_silent {
+                    // The id, and neither values nor revision.
+                    let shown = Shown { id: target.id.clone(), ..Shown::default() };
+                    return Effect::shown(OutcomeResult::Written, shown, 1);
+                }
                 target.id.clone()
             }
             (_, None) => return Effect::settled(OutcomeResult::Refused, 0),
@@ -234,8 +242,7 @@ impl OutsideSystem for Memory {
         if held.borrow().is_some_and(|it| it == collection.as_str()) {
             self.has_held.notify_one();
         }
-        let is_free = |held: &Option<&str>| held.is_none_or(|it| it != collection.as_str());
-        drop(held.wait_for(is_free).await);
+        drop(held.wait_for(|held| *held != Some(collection.as_str())).await);
         tasks.iter().map(|task| self.push(collection, task)).collect()
     }
 }
