@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use databridge_config::{RouteKind, Side};
 use databridge_model::{PullResult, RunId, Value};
 
-use crate::engine::{Early, Engine, Trouble};
+use crate::engine::{Early, Engine, Trouble, parent_of_new};
 use crate::event;
 use crate::latest;
 use crate::link::{Link, SideState};
@@ -301,6 +301,35 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Decides, as a part of this run, what still waits for parents that are there: a crash may have come between a
+    /// parent's outcome and what it releases.
+    pub(crate) async fn release_late(&self, run: RunId) -> Result<(), Trouble> {
+        for (name, facts) in self.links.open_ones() {
+            if facts.awaits_parent.is_some() {
+                self.release_if_there(&name, run).await?;
+            }
+        }
+        for parent in self.waiting.parents() {
+            if self.links.by_parent(&parent).is_some() {
+                self.release_waiting(&parent).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn release_if_there(&self, name: &str, run: RunId) -> Result<(), Trouble> {
+        let _lock = self.links.lock(name).await;
+        let Some(found) = self.links.get(name).await? else { return Ok(()) };
+        let Some(plan) = self.plan(&found.value.route) else { return Ok(()) };
+        let awaited = found.value.awaits_parent.as_ref();
+        let waits =
+            |side: &Side| awaited.is_some() && parent_of_new(plan, &found.value, *side).as_ref() == awaited;
+        match Side::BOTH.into_iter().find(waits) {
+            Some(side) => self.look_for_parent(plan, name, side, Some(run)).await,
+            None => Ok(()),
+        }
     }
 
     async fn release_waiting(&self, parent: &ParentRef) -> Result<(), Trouble> {

@@ -126,6 +126,16 @@ impl Engine {
         } else {
             self.decide(plan, &mut link, name, None).await?
         };
+        let goes_to_holder = |wanted: &Wanted| wanted.side == Side::Left && plan.kind() == RouteKind::Latest;
+        if let Some(wanted) = decision.pushes.iter().find(|wanted| goes_to_holder(wanted)) {
+            // In this order: a push that is not under way any more has told the parent's link what came of it.
+            if self.is_busy(plan, name, &link, wanted).await? {
+                decision.pushes.retain(|wanted| !goes_to_holder(wanted));
+                link.due = true;
+            } else if self.learn_from_parent(plan, &mut link).await? {
+                decision = self.decide(plan, &mut link, name, None).await?;
+            }
+        }
         let makes = |wanted: &Wanted| wanted.side == Side::Right && wanted.op == Op::Create;
         if self.makes_with_others(plan)
             && decision.pushes.iter().any(makes)
@@ -274,7 +284,7 @@ impl Engine {
     }
 
     /// The link of the parent route that has the record on the left, and that route.
-    async fn parent_of_holder(
+    pub(crate) async fn parent_of_holder(
         &self,
         plan: &RoutePlan,
         link: &Link,

@@ -111,7 +111,7 @@ async fn see_to_all(engine: &Engine, pulls: &Inbox, stop: &CancellationToken) {
         let mut wait = Duration::from_secs(30);
         for id in engine.runs.open_ids() {
             wait = Duration::from_millis(100);
-            if let Err(error) = see_to(engine, pulls, id).await {
+            if let Err(error) = Box::pin(see_to(engine, pulls, id)).await {
                 tracing::warn!(%error, run = %id, "A run could not be looked after; trying again.");
             }
         }
@@ -178,7 +178,14 @@ async fn see_to(engine: &Engine, pulls: &Inbox, id: RunId) -> Result<(), Trouble
         // A crash or a fault came between.
         return decide_all_awaiting(engine, id).await;
     }
-    if engine.links.any_open(|facts| facts.under_way.contains(&Some(id))) {
+    let is_under_way = || engine.links.any_open(|facts| facts.under_way.contains(&Some(id)));
+    if is_under_way() {
+        return Ok(());
+    }
+    if !run.request.dry_run {
+        Box::pin(engine.release_late(id)).await?;
+    }
+    if is_under_way() {
         return Ok(());
     }
     // Once more after the links: a part may have been added meanwhile.

@@ -9,7 +9,7 @@ use crate::engine::{Engine, Trouble};
 use crate::latest;
 use crate::link::{Link, Outstanding};
 use crate::plan::RoutePlan;
-use crate::read::{canonical, show_all};
+use crate::read::{canonical, is_before, show_all};
 
 /// An outcome, and the record that it shows.
 pub(crate) struct Told<'a> {
@@ -65,6 +65,27 @@ impl Engine {
             under_way.extend(outstanding.filter(is_to_it));
         }
         Ok(under_way)
+    }
+
+    /// Takes in what the parent's link knows of the record on the left by now; true if that is news. The outcome of its
+    /// push may be in its own link already, and on its way to this one.
+    pub(crate) async fn learn_from_parent(&self, plan: &RoutePlan, link: &mut Link) -> Result<bool, Trouble> {
+        let Some((_, _, parent)) = self.parent_of_holder(plan, link, None).await? else { return Ok(false) };
+        let Some(known) = plan.parent_side(Side::Left).map(|side| parent.side(side)) else {
+            return Ok(false);
+        };
+        if known.id != link.left.id || known.revision <= link.left.revision {
+            return Ok(false);
+        }
+        let shown = known.base.iter().chain(&known.drift);
+        let shown: Fields = shown.map(|(name, value)| (name.clone(), value.clone())).collect();
+        link.left.revision = known.revision;
+        link.left.handle = known.handle.clone();
+        if link.left.last_outcome.is_none_or(|ours| is_before(&ours, known.last_outcome.as_ref())) {
+            link.left.last_outcome = known.last_outcome;
+        }
+        show_all(plan, Side::Left, &mut link.left, plan.routed(Side::Left, &shown));
+        Ok(true)
     }
 
     /// Lets the other links of a record learn what an outcome shows of it; those that waited for it have their turn.

@@ -48,6 +48,11 @@ impl Waiting {
         self.lock().is_empty()
     }
 
+    /// The parents for which something waits.
+    pub(crate) fn parents(&self) -> Vec<ParentRef> {
+        self.lock().keys().cloned().collect()
+    }
+
     /// Lets a read wait. A later one of the same record takes its place.
     pub(crate) async fn add(&self, waiter: &Waiter) -> Result<(), BucketError> {
         let read = &waiter.read;

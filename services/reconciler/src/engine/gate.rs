@@ -23,7 +23,7 @@ pub(super) enum Gate {
 
 impl Engine {
     /// The parent of a new record on this side may have come between the look at it and the wait for it.
-    pub(super) async fn look_for_parent(
+    pub(crate) async fn look_for_parent(
         &self,
         plan: &RoutePlan,
         name: &str,

@@ -1,8 +1,10 @@
 //! A dry run says what the real one does, and writes nothing.
 
+use databridge_model::Value;
 use serde_json::json;
 
 use crate::routes::town;
+use crate::towns::Row;
 
 #[tokio::test]
 async fn a_dry_full_sync_says_what_is_gone_as_the_real_one_does() {
@@ -15,11 +17,19 @@ async fn a_dry_full_sync_says_what_is_gone_as_the_real_one_does() {
     town.migrate().await;
     town.cycle().await;
     town.pushed();
-    let id_of = |rows: Vec<(String, _)>, at: usize| rows[at].0.clone();
-    town.map.delete("cases", &id_of(town.map.rows("cases"), 0));
-    town.map.delete("photos", &id_of(town.map.rows("photos"), 1));
-    town.office.delete("entries", &id_of(town.office.rows("entries"), 2));
-    town.office.delete("matters", &id_of(town.office.rows("matters"), 3));
+    let of = |rows: Vec<(String, Row)>, field: &str, warrant: &str| {
+        let is_of = |row: &Row| row.fields.get(field) == Some(&Value::text(warrant));
+        rows.into_iter().find(|(_, row)| is_of(row)).unwrap().0
+    };
+    let below = |rows: Vec<(String, Row)>, parent: String| {
+        rows.into_iter().find(|(_, row)| row.parent == Some(parent.clone())).unwrap().0
+    };
+    let case = |warrant: &str| of(town.map.rows("cases"), "warrant", warrant);
+    let matter = |warrant: &str| of(town.office.rows("matters"), "Warrant", warrant);
+    town.map.delete("photos", &below(town.map.rows("photos"), case("C-1")));
+    town.office.delete("entries", &below(town.office.rows("entries"), matter("C-2")));
+    town.map.delete("cases", &case("C-0"));
+    town.office.delete("matters", &matter("C-3"));
     for system in ["map", "office"] {
         let mut dry = town.sync(system, json!({ "mode": "full", "dry_run": true })).await;
         assert_eq!(town.pushed(), Vec::<String>::new(), "{system}");

@@ -33,13 +33,13 @@ async fn two_routes_that_look_at_the_same_records_make_one_of_them_together() {
     // The same in a cycle, where a matter that is there gets its first date.
     let case = town.map.add("cases", None, &[("warrant", "C-11")]);
     town.cycle().await;
-    let hearing = town.in_days(40);
+    let hearing = town.in_days(80);
     town.map.edit("cases", &case, &[("hearing", &hearing)]);
     town.cycle().await;
     town.cycle().await;
     let starts: Vec<_> =
         town.office.rows("entries").iter().map(|(id, _)| town.office.value("entries", id, "start")).collect();
-    assert_eq!((starts.len(), starts.last()), (21, Some(&hearing)));
+    assert_eq!((starts.len(), starts.iter().filter(|start| **start == hearing).count()), (21, 1));
     assert_eq!(town.map.value("cases", &case, "hearing"), hearing);
     town.pushed();
     assert_eq!(town.cycle().await, Vec::<String>::new());
