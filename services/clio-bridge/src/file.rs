@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn shipped() -> String {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/examples/whole/systems/clio.toml");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/systems/clio.toml");
         std::fs::read_to_string(file).unwrap()
     }
 

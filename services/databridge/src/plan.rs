@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn config() -> ConfigFolder {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/examples/whole");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config");
         ConfigFolder::read(std::path::Path::new(folder)).unwrap()
     }
 

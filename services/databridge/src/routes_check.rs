@@ -83,6 +83,16 @@ mod tests {
     }
 
     #[test]
+    fn the_folders_to_start_from_are_fine() {
+        for folder in ["matters", "hpd"] {
+            let path = shipped().join("examples").join(folder);
+            if let Err(error) = checked(&ConfigFolder::read(&path).unwrap()) {
+                panic!("{folder}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_wrong_in_a_bridges_own_part_is_told_with_the_real_path() {
         let cases: [(&str, &str, &str, &str); 4] = [
             ("gis.toml", "layer = 2", "layr = 2", "unknown field `layr`"),

@@ -75,12 +75,12 @@ pub fn project() -> PathBuf {
 
 /// The config of litigations and matters alone, which most tests are about.
 pub fn config_of_matters() -> PathBuf {
-    project().join("config")
+    project().join("config/examples/matters")
 }
 
-/// The whole config: every kind of route.
+/// The shipped config: every kind of route.
 pub fn whole_config() -> PathBuf {
-    project().join("config/examples/whole")
+    project().join("config")
 }
 
 /// A town. Dropping it kills everything.

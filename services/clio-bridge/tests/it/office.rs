@@ -250,7 +250,7 @@ pub(crate) fn config() -> ConfigFolder {
     for name in ["systems", "routes"] {
         std::fs::create_dir(folder.path().join(name)).unwrap();
     }
-    let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/examples/whole")).join(file);
+    let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config")).join(file);
     std::fs::copy(shipped, folder.path().join(file)).unwrap();
     ConfigFolder::read(folder.path()).unwrap()
 }

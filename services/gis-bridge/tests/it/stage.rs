@@ -108,7 +108,7 @@ impl Stage {
 
 /// The settings of a bridge to this service, with the project's own system file. No route is read: a bridge knows none.
 pub(crate) fn settings(url: &str, env: &[(&str, &str)]) -> Settings {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/examples/whole");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
     let text = std::fs::read_to_string(path.join("systems/gis.toml")).unwrap();
     let file: SystemFile = toml::from_str(&text).unwrap();
     let systems = [(file.system.clone(), file)].into();

@@ -59,8 +59,8 @@ async fn the_demo_ends_without_a_difference_and_writes_its_table() -> Result {
     assert_eq!(number(&table, "/matters")?, 50);
     assert_eq!(number(&table, "/differences")?, 0);
     assert_eq!(number(&table, "/compared")?, 50 * 13);
-    // Bootstrap's 16, the migrate's 50 and 20 edits; one batch of edits to the map.
-    assert_eq!(number(&table, "/calls/clio/writes")?, 16 + 50 + 20);
+    // Bootstrap's 21, and the migrate's matters with what belongs to them; one batch of edits to the map.
+    assert!(number(&table, "/calls/clio/writes")? > 21 + 2 * 50, "{table}");
     assert!((1..=2).contains(&number(&table, "/calls/gis/writes")?), "{table}");
     for system in ["gis", "clio"] {
         for kind in ["reads", "writes", "other"] {
@@ -117,11 +117,14 @@ async fn a_kept_demo_of_other_data_is_refused_and_a_table_of_an_earlier_run_does
 #[tokio::test(flavor = "multi_thread")]
 async fn a_config_whose_layer_the_sample_city_lacks_is_told_with_its_file() -> Result {
     let folder = tempfile::tempdir()?;
-    for file in ["systems/gis.toml", "systems/clio.toml", "routes/litigation_matter.toml"] {
-        let text = std::fs::read_to_string(project().join("config").join(file))?;
-        let here = folder.path().join("config").join(file);
-        std::fs::create_dir_all(here.parent().context("a file without folder")?)?;
-        std::fs::write(here, text.replace("layer = 2", "layer = 5"))?;
+    for part in ["systems", "routes"] {
+        let here = folder.path().join("config").join(part);
+        std::fs::create_dir_all(&here)?;
+        for file in std::fs::read_dir(project().join("config").join(part))? {
+            let file = file?;
+            let text = std::fs::read_to_string(file.path())?;
+            std::fs::write(here.join(file.file_name()), text.replace("layer = 2", "layer = 5"))?;
+        }
     }
     let output = demo(&["--once"])?.current_dir(folder.path()).output().await?;
     let complaint = String::from_utf8(output.stderr)?;

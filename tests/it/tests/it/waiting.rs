@@ -10,7 +10,7 @@ use databridge_model::{RunId, UnderWay, Waiting};
 use databridge_nats_server::NatsServer;
 use databridge_runtime::Clock;
 use it::processes::built;
-use it::town::{TownOptions, project};
+use it::town::{TownOptions, config_of_matters};
 use it::{Town, watch};
 use sandbox::GisOptions;
 use sandbox::calls::System;
@@ -26,11 +26,11 @@ type Result = anyhow::Result<()>;
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The command, over this NATS and the shipped config.
+/// The command, over this NATS and the config of the towns here.
 fn databridge(nats: &str, arguments: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(built("databridge-under-test")?);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).env_remove("RUST_LOG");
-    command.env("NATS_URL", nats).env("DATABRIDGE_CONFIG", project().join("config"));
+    command.env("NATS_URL", nats).env("DATABRIDGE_CONFIG", config_of_matters());
     Ok(command)
 }
 
