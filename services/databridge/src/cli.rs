@@ -171,6 +171,9 @@ pub struct DemoArgs {
     /// Litigations in the sample city
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub litigations: usize,
+    /// Attachments that the sample city's litigations have together; three to five litigations if left out
+    #[arg(long, value_name = "N", conflicts_with = "gis_data")]
+    pub attachments: Option<usize>,
     /// The nats-server to use
     #[arg(long, value_name = "PATH", env = "NATS_SERVER")]
     pub nats_server: Option<PathBuf>,

@@ -97,7 +97,7 @@ pub struct Town {
     pub office: Office,
     /// The services as processes, where they are.
     pub processes: Option<Processes>,
-    comparer: Comparer,
+    comparer: Box<Comparer>,
     layer: u32,
     patience: Duration,
     services: Option<OpenOffice>,
@@ -163,10 +163,10 @@ impl Town {
             key: KeyEnv { databridge_key: MasterKey::generate(&mut rand::rngs::OsRng)? },
             config: ConfigFolder::read(&config)?,
         };
-        let comparer = if options.config == config_of_matters() {
-            Comparer::of_the_city()
-        } else {
-            Comparer::from_routes(&options.config)?
+        let comparer = match &options.config {
+            shipped if *shipped == whole_config() => Comparer::of_the_city(),
+            matters if *matters == config_of_matters() => Comparer::of_matters(),
+            own => Comparer::from_routes(own)?,
         };
         let layer = demo::layer_of(&office.config)?;
         let broker = office.connect("test").await?;
@@ -178,7 +178,7 @@ impl Town {
             sandbox,
             broker,
             processes: None,
-            comparer,
+            comparer: Box::new(comparer),
             layer,
             patience: options.patience,
             services: None,

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use databridge_config::ConfigFolder;
 use indicatif::HumanCount;
-use sandbox::city::ACTIVE_LITIGATIONS;
+use sandbox::city::{ACTIVE_LITIGATIONS, City};
 use sandbox::gis::GisOptions;
 
 use super::compare::Comparer;
 use crate::cli::DemoArgs;
+
+/// Gives the same sample city each time.
+const SEED: u64 = 7;
 
 /// Config, layer and comparer of a demo.
 pub(crate) struct Plan {
@@ -34,7 +37,7 @@ impl Plan {
                 .with_context(|| format!("--json: {} cannot be written", file.display()))?;
         }
         let (Some(folder), Some(file)) = (&args.config, &args.gis_data) else {
-            return Self::of_the_city(args.litigations);
+            return Self::of_the_city(args);
         };
         let config = ConfigFolder::read(folder)?;
         let comparer = Comparer::from_routes(folder)?;
@@ -66,10 +69,13 @@ impl Plan {
         })
     }
 
-    fn of_the_city(litigations: usize) -> anyhow::Result<Self> {
-        if litigations == 0 {
+    fn of_the_city(args: &DemoArgs) -> anyhow::Result<Self> {
+        if args.litigations == 0 {
             bail!("--litigations must be at least 1");
         }
+        let usual = City::new(args.litigations, SEED);
+        let city = City { attachments: args.attachments.unwrap_or(usual.attachments), ..usual };
+        let count = |count: usize| HumanCount(count as u64).to_string();
         let config = ConfigFolder::read(&default_config()?)?;
         let layer = layer_of(&config)?;
         if layer != ACTIVE_LITIGATIONS {
@@ -82,11 +88,18 @@ impl Plan {
         Ok(Self {
             layer,
             config,
-            data: format!("a sample city of {litigations} litigations"),
-            gis: GisOptions::city(litigations, 7),
+            data: format!(
+                "a sample city of {} litigations and {} attachments",
+                city.litigations, city.attachments
+            ),
+            map: format!(
+                "a sample city of {} litigations and {} attachments",
+                count(city.litigations),
+                count(city.attachments)
+            ),
+            gis: GisOptions::of_city(city),
             comparer: Comparer::of_the_city(),
             warnings: Vec::new(),
-            map: format!("a sample city of {} litigations", HumanCount(litigations as u64)),
         })
     }
 }

@@ -1,22 +1,36 @@
 //! The table at the end.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use indicatif::HumanCount;
 use sandbox::Admin;
 use sandbox::calls::{Calls, Counts};
+use serde::Serialize;
 use serde_json::json;
-
-use super::compare::Comparison;
 
 /// Calls a minute that Clio allows at peak (clio.md, section 3).
 const CLIO_LIMIT: u64 = 50;
+
+/// How much of what people did was seen on the other side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Arrived {
+    pub(crate) arrived: usize,
+    pub(crate) expected: usize,
+}
+
+impl Arrived {
+    /// Whether it was all.
+    pub(crate) fn is_all(self) -> bool {
+        self.arrived == self.expected
+    }
+}
 
 /// One line of the table.
 pub(crate) struct Line {
     name: String,
     records: u64,
+    written: u64,
+    arrived: Option<Arrived>,
     calls: Calls,
     seconds: f64,
 }
@@ -45,6 +59,8 @@ impl Line {
         json!({
             "name": self.name,
             "records": self.records,
+            "written": self.written,
+            "arrivals": self.arrived,
             "seconds": self.seconds,
             "calls": calls_json(&self.calls),
         })
@@ -63,11 +79,12 @@ impl Phase {
         Ok(Self { name: name.to_owned(), before: admin.calls().await?, began: Instant::now() })
     }
 
-    pub(crate) async fn end(self, admin: &Admin, records: u64) -> anyhow::Result<Line> {
+    /// So many records were read and written.
+    pub(crate) async fn end(self, admin: &Admin, (records, written): (u64, u64)) -> anyhow::Result<Line> {
         let seconds = (self.began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
         let now = admin.calls().await?;
         let calls = Calls { clio: less(&now.clio, &self.before.clio), gis: less(&now.gis, &self.before.gis) };
-        Ok(Line { name: self.name, records, calls, seconds })
+        Ok(Line { name: self.name, records, written, arrived: None, calls, seconds })
     }
 }
 
@@ -103,6 +120,13 @@ impl Table {
         self.lines.push(line);
     }
 
+    /// What was seen to arrive of what the last line carried over.
+    pub(crate) fn note_arrivals(&mut self, arrived: Arrived) {
+        if let Some(line) = self.lines.last_mut() {
+            line.arrived = Some(arrived);
+        }
+    }
+
     pub(crate) fn print(&self) {
         println!(
             "{:19}{:>7}{:>18}{:>18}{:>8}{:>10}",
@@ -118,35 +142,21 @@ impl Table {
         let all = Line {
             name: "in all".to_owned(),
             records: self.lines.iter().map(|line| line.records).sum(),
+            written: self.lines.iter().map(|line| line.written).sum(),
+            arrived: None,
             calls: Calls { gis: sum(&self.lines, |c| &c.gis), clio: sum(&self.lines, |c| &c.clio) },
             seconds: self.lines.iter().map(Line::seconds).sum(),
         };
         println!("{}", all.text());
     }
 
-    /// The table for programs; `calls` are all since the start.
-    pub(crate) fn json(
-        &self,
-        comparison: &Comparison,
-        calls: &Calls,
-        waiting: &BTreeSet<String>,
-        warnings: &[String],
-    ) -> String {
-        let table = json!({
-            "records": comparison.records,
-            "matters": comparison.matters,
-            "compared": comparison.compared,
-            "differences": comparison.differences.len(),
-            "waiting": waiting,
-            "warnings": warnings,
-            "calls": calls_json(calls),
-            "phases": self.lines.iter().map(Line::json).collect::<Vec<_>>(),
-        });
-        format!("{table:#}\n")
+    /// The lines for programs.
+    pub(crate) fn json(&self) -> Vec<serde_json::Value> {
+        self.lines.iter().map(Line::json).collect()
     }
 }
 
-fn calls_json(calls: &Calls) -> serde_json::Value {
+pub(crate) fn calls_json(calls: &Calls) -> serde_json::Value {
     let counts =
         |c: &Counts| json!({"reads": c.reads, "writes": c.writes, "other": c.other, "limited": c.limited});
     json!({"gis": counts(&calls.gis), "clio": counts(&calls.clio)})
@@ -180,7 +190,7 @@ mod tests {
         let counts = Counts { reads: 99_999, writes: 99_999, other: 99_999, ..Counts::default() };
         let calls = Calls { gis: counts.clone(), clio: counts };
         let name = "20 edits on the map".to_owned();
-        let line = Line { name, records: 99_999, calls, seconds: 9_999.9 };
+        let line = Line { name, records: 99_999, written: 0, arrived: None, calls, seconds: 9_999.9 };
         assert_eq!(line.text().len(), 80);
     }
 }

@@ -51,33 +51,88 @@ fn number(table: &Value, pointer: &str) -> anyhow::Result<u64> {
     table.pointer(pointer).and_then(Value::as_u64).with_context(|| format!("no number at {pointer}: {table}"))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_demo_ends_without_a_difference_and_writes_its_table() -> Result {
-    let folder = tempfile::tempdir()?;
-    let (table, said) = table(&folder.path().join("table.json"), &["--litigations", "50"]).await?;
-    assert_eq!(number(&table, "/records")?, 50);
-    assert_eq!(number(&table, "/matters")?, 50);
-    assert_eq!(number(&table, "/differences")?, 0);
-    assert_eq!(number(&table, "/compared")?, 50 * 13);
-    // Bootstrap's 21, and the migrate's matters with what belongs to them; one batch of edits to the map.
-    assert!(number(&table, "/calls/clio/writes")? > 21 + 2 * 50, "{table}");
-    assert!((1..=2).contains(&number(&table, "/calls/gis/writes")?), "{table}");
-    for system in ["gis", "clio"] {
-        for kind in ["reads", "writes", "other"] {
-            number(&table, &format!("/calls/{system}/{kind}"))?;
-        }
-        assert_eq!(number(&table, &format!("/calls/{system}/limited"))?, 0);
-    }
+/// What became of what people did in a phase.
+fn arrivals(table: &Value, phase: &str) -> anyhow::Result<(u64, u64)> {
     let phases = table["phases"].as_array().context("no phases")?;
-    assert_eq!(phases.len(), 7, "{table}");
+    let found =
+        phases.iter().find(|it| it["name"] == phase).with_context(|| format!("no {phase}: {table}"))?;
+    Ok((number(found, "/arrivals/arrived")?, number(found, "/arrivals/expected")?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_of_the_whole_city_shows_every_kind_arriving_and_ends_without_a_difference() -> Result {
+    let folder = tempfile::tempdir()?;
+    let (table, said) = table(&folder.path().join("table.json"), &["--litigations", "120"]).await?;
+    // One litigation is deleted from the map, and its matter stays.
+    assert_eq!((number(&table, "/records")?, number(&table, "/matters")?), (119, 120), "{said}");
+    assert_eq!(table["differs"], serde_json::json!([]), "{said}");
+    assert!(said.contains("no\n    difference") || said.contains("no difference"), "{said}");
+
+    // A city's usual parts: notes on 70 of 100, court dates on half of what is not dismissed, 3 files to 5.
+    assert_eq!((number(&table, "/brought/matters")?, number(&table, "/brought/notes")?), (120, 84));
+    assert_eq!(number(&table, "/brought/documents")?, 72);
+    let court_dates = number(&table, "/brought/court dates")?;
+    assert!((45..=60).contains(&court_dates), "{table}");
+
+    for (phase, count) in [
+        ("20 edits on the map", 20),
+        ("5 notes on the map", 5),
+        ("4 dates on the map", 4),
+        ("6 files on the map", 6),
+        ("20 edits in Clio", 20),
+        ("5 notes in Clio", 5),
+        ("4 dates in Clio", 4),
+        ("1 off the map", 1),
+        ("3 dismissals", 3),
+    ] {
+        assert_eq!(arrivals(&table, phase)?, (count, count), "{phase}: {said}");
+    }
+    let settings = (number(&table, "/afterwards/arrived")?, number(&table, "/afterwards/expected")?);
+    assert_eq!(settings, (8, 8), "each new setting has a row of history: {said}");
+
+    assert_eq!(number(&table, "/compared")?, 119 * 14);
+    assert!(number(&table, "/compared_of/notes")? >= 84, "{table}");
+    assert!(number(&table, "/compared_of/court_dates")? >= court_dates, "{table}");
+    // Three of those 72 were added by people.
+    assert_eq!(number(&table, "/compared_of/documents")?, 72 + 3);
+    assert!(number(&table, "/compared_of/dismissals")? > 3, "{table}");
+    assert_eq!(number(&table, "/compared_of/marks")?, 1);
+    let waiting = table["waiting"].as_array().context("nothing of waiting")?;
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    assert!(waiting[0].to_string().contains("is not in gis.active_litigations any more"), "{waiting:?}");
+
+    let phases = table["phases"].as_array().context("no phases")?;
     for phase in phases {
         assert!(phase["name"].is_string() && phase["seconds"].is_number(), "{phase}");
-        number(phase, "/calls/clio/reads")?;
+        for system in ["gis", "clio"] {
+            for kind in ["reads", "writes", "other"] {
+                number(phase, &format!("/calls/{system}/{kind}"))?;
+            }
+        }
     }
-    assert_eq!(said.matches("20 of 20 edits have arrived.").count(), 2, "{said}");
-    assert!(said.contains("no difference"), "{said}");
+    for quiet in ["nothing new, gis", "nothing new, clio"] {
+        let phase = phases.iter().find(|it| it["name"] == quiet).context(quiet)?;
+        assert_eq!(number(phase, "/written")?, 0, "{said}");
+        assert_eq!((number(phase, "/calls/gis/writes")?, number(phase, "/calls/clio/writes")?), (0, 0));
+    }
+    for system in ["gis", "clio"] {
+        assert_eq!(number(&table, &format!("/calls/{system}/limited"))?, 0);
+    }
     let too_wide: Vec<_> = said.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(too_wide.is_empty(), "wider than a terminal of 80 columns: {too_wide:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_city_has_as_many_attachments_as_are_wished_for() -> Result {
+    let folder = tempfile::tempdir()?;
+    let arguments = ["--litigations", "5", "--attachments", "9", "--no-edits"];
+    let (table, said) = table(&folder.path().join("table.json"), &arguments).await?;
+    assert!(
+        said.starts_with("Data Bridge demo: a sample city of 5 litigations and 9 attachments."),
+        "{said}"
+    );
+    assert_eq!((number(&table, "/brought/documents")?, number(&table, "/compared_of/documents")?), (9, 9));
     Ok(())
 }
 
@@ -94,7 +149,9 @@ async fn a_kept_demo_goes_on_later_without_a_write() -> Result {
     let (table, said) = table(&json, &["--litigations", "20", "--keep", &kept, "--no-edits"]).await?;
     assert_eq!(number(&table, "/calls/clio/writes")?, 0, "{table}");
     assert_eq!(number(&table, "/calls/gis/writes")?, 0, "{table}");
-    assert_eq!((number(&table, "/records")?, number(&table, "/differences")?), (20, 0));
+    // People have deleted one of the 20 from the map.
+    assert_eq!((number(&table, "/records")?, number(&table, "/matters")?), (19, 20));
+    assert_eq!((number(&table, "/compared_of/marks")?, number(&table, "/differences")?), (1, 0), "{said}");
     assert!(said.contains("It is connected already."), "{said}");
     assert_eq!(std::fs::read_to_string(&key)?, before);
     Ok(())

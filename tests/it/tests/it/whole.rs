@@ -64,7 +64,7 @@ async fn a_migrate_brings_notes_court_dates_and_documents_and_then_it_is_quiet()
     assert_eq!((gis.summary.pushes, clio.summary.pushes), (0, 0));
     assert_eq!(dates(town.rows().await?), before, "a court date on the map was changed");
     assert_eq!(town.admin.calendar_entries().await?.len(), entries.len(), "an entry was made twice");
-    Ok(())
+    town.assert_same().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
