@@ -165,7 +165,7 @@ pub struct DemoArgs {
     /// A config folder of your own
     #[arg(long, value_name = "DIR", requires = "gis_data")]
     pub config: Option<PathBuf>,
-    /// Your own layer, as CSV with a header
+    /// Your own layer: CSV with a header, GeoJSON, or saved answers of an ArcGIS query (f=json); the content tells which
     #[arg(long, value_name = "FILE", requires = "config")]
     pub gis_data: Option<PathBuf>,
     /// Litigations in the sample city

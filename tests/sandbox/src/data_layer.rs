@@ -23,6 +23,12 @@ pub enum DataLayerError {
         /// Why.
         source: std::io::Error,
     },
+    /// There is nothing in it.
+    #[error("{path} is empty", path = path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is CSV, but makes no layer.
     #[error(transparent)]
     Csv(#[from] CsvLayerError),
@@ -34,7 +40,7 @@ pub enum DataLayerError {
         /// Why, with line and column.
         source: serde_json::Error,
     },
-    /// The file is JSON of another kind.
+    /// The file is of another kind, or JSON of another kind.
     #[error("{path} makes no layer: {reason}", path = path.display())]
     Kind {
         /// The file.
@@ -44,13 +50,48 @@ pub enum DataLayerError {
     },
 }
 
+/// What a file turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataForm {
+    /// CSV with a line of column names.
+    Csv,
+    /// Feature collections of RFC 7946.
+    GeoJson,
+    /// Answers of an ArcGIS query.
+    ArcGis,
+}
+
+impl DataForm {
+    /// What it calls the parts of a row.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Csv => "column",
+            Self::GeoJson => "property",
+            Self::ArcGis => "field",
+        }
+    }
+
+    /// The same of several.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Csv => "columns",
+            Self::GeoJson => "properties",
+            Self::ArcGis => "fields",
+        }
+    }
+}
+
 /// A layer from a file, and what the file had that is not in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataLayer {
+    /// What the file is.
+    pub form: DataForm,
+    /// The names of its columns, properties or fields as they stand in it.
+    pub names: Vec<String>,
     /// The layer. Rows without edit dates of their own get those of two days before the sandbox starts.
     pub layer: Layer,
-    /// Rows left out, and rows left without a place, each by its line (`line 3: …`) or its number in the file
-    /// (`feature 3: …`, `page 2, feature 3: …`).
+    /// That rows are missing, where the file says so; rows left out, and rows left without a place, each by its line
+    /// (`line 3: …`) or its number in the file (`feature 3: …`, `page 2, feature 3: …`).
     pub warnings: Vec<String>,
 }
 
@@ -63,9 +104,20 @@ pub fn layer_from_file(path: &Path, id: u32) -> Result<DataLayer, DataLayerError
     let bytes =
         std::fs::read(path).map_err(|source| DataLayerError::Read { path: path.to_owned(), source })?;
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    if !matches!(text.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'[')) {
-        let CsvLayer { layer, warnings, .. } = layer_from_csv(path, id)?;
-        return Ok(DataLayer { layer, warnings: warnings.iter().map(ToString::to_string).collect() });
+    match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => return Err(DataLayerError::Empty { path: path.to_owned() }),
+        Some(b'{' | b'[') => {}
+        Some(b'<') => {
+            let reason =
+                "it is a page of HTML or XML; an ArcGIS server answers so where `f=json` is left out"
+                    .to_owned();
+            return Err(DataLayerError::Kind { path: path.to_owned(), reason });
+        }
+        Some(_) => {
+            let CsvLayer { layer, columns, warnings } = layer_from_csv(path, id)?;
+            let warnings = warnings.iter().map(ToString::to_string).collect();
+            return Ok(DataLayer { form: DataForm::Csv, names: columns, layer, warnings });
+        }
     }
     let name =
         path.file_stem().map_or_else(|| "Layer".to_owned(), |stem| stem.to_string_lossy().into_owned());
@@ -91,10 +143,10 @@ fn layer_from_pages(pages: Vec<Value>, name: &str, id: u32) -> Result<DataLayer,
         return Err("it holds nothing".to_owned());
     }
     if pages.iter().all(geojson::is_collection) {
-        return Ok(geojson::read(pages).into_layer(name, id));
+        return geojson::read(pages).into_layer(DataForm::GeoJson, name, id);
     }
     if pages.iter().all(arcgis::is_answer) {
-        return Ok(arcgis::read(pages).into_layer(name, id));
+        return arcgis::read(pages).into_layer(DataForm::ArcGis, name, id);
     }
     let (number, other) = pages
         .iter()

@@ -22,7 +22,6 @@ pub(super) async fn close(show: &Show, args: &DemoArgs) -> anyhow::Result<bool> 
     show.table.print();
     println!();
     let waiting = lines_of(&show.waiting);
-    lines::list("the file", plan.warnings.iter());
     lines::list("waits for a person", waiting.iter());
     lines::list("differs", comparison.differences.iter());
     let differences = match comparison.differences.len() {

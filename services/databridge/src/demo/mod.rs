@@ -46,6 +46,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     let began = Instant::now();
     let plan = Plan::of(&args)?;
     println!("Data Bridge demo: {}.", plan.map);
+    lines::list("the file", plan.warnings.iter());
     let stop = databridge_runtime::until_asked_to_stop()?;
     let stage = tokio::select! {
         () = stop.cancelled() => return Err(Interrupted.into()),

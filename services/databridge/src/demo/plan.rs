@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use databridge_config::ConfigFolder;
+use databridge_config::{ConfigFolder, RouteKind};
 use indicatif::HumanCount;
 use sandbox::city::{ACTIVE_LITIGATIONS, City};
-use sandbox::gis::GisOptions;
+use sandbox::data_layer::{DataForm, layer_from_file};
+use sandbox::gis::{FieldType, GisOptions};
 
 use super::compare::Comparer;
 use crate::cli::DemoArgs;
@@ -40,24 +41,32 @@ impl Plan {
             return Self::of_the_city(args);
         };
         let config = ConfigFolder::read(folder)?;
-        let comparer = Comparer::from_routes(folder)?;
+        let mut comparer = Comparer::from_routes(folder)?;
         let layer = layer_of(&config)?;
-        let loaded = sandbox::csv_layer::layer_from_csv(file, layer).context("--gis-data")?;
-        let has_key = loaded.layer.fields().iter().any(|field| field.name == comparer.gis_key);
-        if !has_key {
+        let loaded = layer_from_file(file, layer).context("--gis-data")?;
+        let fields = loaded.layer.fields();
+        if !loaded.layer.is_empty() && fields.iter().all(|field| field.name != comparer.gis_key) {
             bail!(
-                "--gis-data: {} has no column `{}`, which is the key in {}; {}",
+                "--gis-data: {} has no {} `{}`, which is the key in {}; {}",
                 file.display(),
+                loaded.form.word(),
                 comparer.gis_key,
                 folder.join("routes").display(),
-                found(&loaded.columns)
+                found(loaded.form, &loaded.names)
             );
         }
         if loaded.layer.is_empty() {
             let left_out = loaded.warnings.first().map(|warning| format!("; {warning}")).unwrap_or_default();
-            bail!("--gis-data: {} has no row below its column names{left_out}", file.display());
+            let without = match loaded.form {
+                DataForm::Csv => "row below its column names",
+                DataForm::GeoJson | DataForm::ArcGis => "feature",
+            };
+            bail!("--gis-data: {} has no {without}{left_out}", file.display());
         }
-        let warning = |warning: &sandbox::csv_layer::CsvWarning| format!("{}, {warning}", file.display());
+        if let Some(id) = fields.iter().find(|field| field.field_type == FieldType::ObjectId) {
+            comparer.object_id.clone_from(&id.name);
+        }
+        let warning = |warning: &String| format!("{}, {warning}", file.display());
         Ok(Self {
             layer,
             comparer,
@@ -81,7 +90,7 @@ impl Plan {
         if layer != ACTIVE_LITIGATIONS {
             bail!(
                 "{} names layer {layer}, and the sample city has its litigations in layer {ACTIVE_LITIGATIONS}; for a \
-                 layer of yours call the demo with --config FOLDER --gis-data FILE.csv",
+                 layer of yours call the demo with --config FOLDER --gis-data FILE",
                 gis_file(&config).display()
             );
         }
@@ -113,17 +122,18 @@ fn default_config() -> anyhow::Result<PathBuf> {
         .context("the folder `config` is not here; run the demo in the project's folder")
 }
 
-/// The layer that the sandbox plays: the first by name of those in the gis system file.
+/// The number of the layer whose rows have matters: that of the mirror route's left side.
 pub fn layer_of(config: &ConfigFolder) -> anyhow::Result<u32> {
     let system = config.system(&"gis".parse()?)?;
-    let layers = system.bridge.get("layers").and_then(|layers| layers.as_table());
-    let number = layers
-        .and_then(|layers| layers.values().next())
-        .and_then(|layer| layer.get("layer"))
-        .and_then(toml::Value::as_integer);
+    let mirror = config.routes.values().find(|route| route.kind == RouteKind::Mirror);
+    let mirror =
+        mirror.with_context(|| format!("{} holds no mirror route", config.path.join("routes").display()))?;
+    let collection = mirror.left.collection.collection.as_str();
+    let layer = system.bridge.get("layers").and_then(|layers| layers.get(collection)?.get("layer"));
     let file = gis_file(config);
-    let number =
-        number.with_context(|| format!("{} names no layer under [bridge.layers]", file.display()))?;
+    let number = layer
+        .and_then(toml::Value::as_integer)
+        .with_context(|| format!("{} names no layer under [bridge.layers.{collection}]", file.display()))?;
     u32::try_from(number)
         .with_context(|| format!("{}: {number} cannot be the number of a layer", file.display()))
 }
@@ -133,19 +143,21 @@ fn gis_file(config: &ConfigFolder) -> PathBuf {
 }
 
 /// The columns that a file has, and what it may be instead of a CSV.
-fn found(columns: &[String]) -> String {
+fn found(form: DataForm, columns: &[String]) -> String {
     const SHOWN: usize = 12;
     let is_text = |column: &String| {
         column.chars().all(|letter| (letter == '\t' || !letter.is_control()) && letter != '\u{FFFD}')
     };
-    if !columns.iter().all(is_text) {
-        return "its first line is no text, so it is no CSV file".to_owned();
+    let is_csv = form == DataForm::Csv;
+    if is_csv && !columns.iter().all(is_text) {
+        return "its first line is no text, so it is none of CSV, GeoJSON and an answer of ArcGIS".to_owned();
     }
     let shortened = |column: &String| column.chars().take(60).collect::<String>();
     let names: Vec<_> = columns.iter().take(SHOWN).map(shortened).collect();
     let more = if columns.len() > SHOWN { ", and more" } else { "" };
-    let told = format!("its columns are: {}{more}", names.join(", "));
-    match [';', '\t', '|'].iter().find(|it| columns.iter().any(|column| column.contains(**it))) {
+    let told = format!("its {} are: {}{more}", form.words(), names.join(", "));
+    let holds = |it: &&char| is_csv && columns.iter().any(|column| column.contains(**it));
+    match [';', '\t', '|'].iter().find(holds) {
         Some(separator) => format!("{told}. It seems to be separated by {separator:?}; a comma is expected"),
         None => told,
     }
@@ -163,7 +175,7 @@ mod tests {
     use super::*;
 
     fn told(columns: &[&str]) -> String {
-        found(&columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>())
+        found(DataForm::Csv, &columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
@@ -172,7 +184,7 @@ mod tests {
         let semicolons = told(&["Bird;Species"]);
         assert!(semicolons.ends_with("It seems to be separated by ';'; a comma is expected"), "{semicolons}");
         assert!(told(&["Bird\tSpecies"]).contains("separated by '\\t'"));
-        assert_eq!(told(&["\u{FFFD}PNG\r"]), "its first line is no text, so it is no CSV file");
+        assert!(told(&["\u{FFFD}PNG\r"]).starts_with("its first line is no text"));
         assert!(told(&["x"; 40]).ends_with("x, and more"));
     }
 }

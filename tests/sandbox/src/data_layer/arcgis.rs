@@ -24,6 +24,7 @@ pub(super) fn read(pages: Vec<Value>) -> Rows {
     for (page, mut answer) in pages.into_iter().enumerate() {
         rows.take_fields(&answer);
         rows.has_geometry |= answer.get("geometryType").is_some_and(Value::is_string);
+        rows.has_more = answer.get("exceededTransferLimit").and_then(Value::as_bool) == Some(true);
         let reference = answer.get("spatialReference").cloned();
         let Some(Value::Array(features)) = answer.get_mut("features").map(Value::take) else { continue };
         for (number, feature) in features.into_iter().enumerate() {
@@ -63,6 +64,7 @@ impl Rows {
             return self.warn(number, &place, &reason);
         }
         let geometry = feature.get("geometry").filter(|geometry| !geometry.is_null());
+        self.shapes.extend(geometry.and_then(shape));
         let point = geometry.map_or(Ok(None), |geometry| degrees_of(geometry, reference));
         let point = point.unwrap_or_else(|reason| {
             self.warn(number, &place, &format!("{reason}, so it has no point"));
@@ -71,6 +73,14 @@ impl Rows {
         self.has_geometry |= geometry.is_some();
         self.features.push(Row { number, place, values, point });
     }
+}
+
+/// What a geometry is that is no point.
+fn shape(geometry: &Value) -> Option<String> {
+    let shapes =
+        [("rings", "polygons"), ("paths", "lines"), ("points", "multipoints"), ("xmin", "envelopes")];
+    let found = shapes.into_iter().find(|(key, _)| geometry.get(key).is_some());
+    found.map(|(_, shapes)| shapes.to_owned())
 }
 
 /// A field as an answer tells it. What holds no value that a row can show is none.

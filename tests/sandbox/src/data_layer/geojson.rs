@@ -15,6 +15,7 @@ pub(super) fn read(pages: Vec<Value>) -> Rows {
     let mut rows = Rows::default();
     let count = pages.len();
     for (page, mut collection) in pages.into_iter().enumerate() {
+        rows.has_more = has_more(&collection);
         let Some(Value::Array(features)) = collection.get_mut("features").map(Value::take) else { continue };
         for (number, feature) in features.into_iter().enumerate() {
             rows.read_feature(feature, place(count, page, number));
@@ -36,6 +37,8 @@ impl Rows {
             Some(_) => return self.warn(number, &place, "its properties are no object; it is left out"),
         };
         let geometry = feature.get("geometry").filter(|geometry| !geometry.is_null());
+        let kind = geometry.and_then(|geometry| geometry.get("type")?.as_str());
+        self.shapes.extend(kind.filter(|kind| *kind != "Point").map(|kind| format!("`{kind}`")));
         let point = match geometry.map(point).transpose() {
             Ok(point) => point,
             Err(reason) => {
@@ -46,6 +49,12 @@ impl Rows {
         self.has_geometry |= geometry.is_some();
         self.features.push(Row { number, place, values, point });
     }
+}
+
+/// Whether an ArcGIS server that gave this had more: newer ones say so under `properties`.
+fn has_more(collection: &Value) -> bool {
+    let says = |within: &Value| within.get("exceededTransferLimit").and_then(Value::as_bool) == Some(true);
+    says(collection) || collection.get("properties").is_some_and(says)
 }
 
 /// Longitude and latitude of a geometry, or why it is no place here.

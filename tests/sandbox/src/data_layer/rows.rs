@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::DataLayer;
 use super::columns::{Column, columns};
+use super::{DataForm, DataLayer};
 use crate::gis::{Feature, Field, FieldType, Layer, SystemNames};
+
+/// What is said of a file that is not all of a layer.
+const MORE: &str = "rows are missing: the server had more than it gives at once (exceededTransferLimit); ask for the rest \
+                    with resultOffset, and put all answers into the file, one after the other";
 
 /// A feature of a file.
 pub(super) struct Row {
@@ -27,6 +31,10 @@ pub(super) struct Rows {
     pub(super) told: Vec<Field>,
     /// Whether any feature has a geometry, or could have one.
     pub(super) has_geometry: bool,
+    /// What geometries there are that are no points, in words.
+    pub(super) shapes: BTreeSet<String>,
+    /// Whether the server had more rows after these.
+    pub(super) has_more: bool,
     /// By the number of the feature.
     pub(super) warnings: Vec<(usize, String)>,
     read: usize,
@@ -63,8 +71,15 @@ impl Rows {
         self.warnings.extend(missing);
     }
 
-    /// The layer of the rows. A row with a value that is none of its field's type is left out.
-    pub(super) fn into_layer(mut self, name: &str, id: u32) -> DataLayer {
+    /// The layer of the rows, or why they make none. A row with a value that is none of its field's type is left out.
+    pub(super) fn into_layer(mut self, form: DataForm, name: &str, id: u32) -> Result<DataLayer, String> {
+        if !self.shapes.is_empty() && self.features.iter().all(|row| row.point.is_none()) {
+            let shapes: Vec<&str> = self.shapes.iter().map(String::as_str).collect();
+            return Err(format!(
+                "its features are no points but {}; a layer of points is wanted, or a table without any geometry",
+                shapes.join(" and ")
+            ));
+        }
         let columns = columns(&self.told, &self.features);
         let names = system_names(&columns);
         let fields = columns.iter().map(|column| column.field.clone());
@@ -85,7 +100,11 @@ impl Rows {
         }
         layer.load(features);
         self.warnings.sort_by_key(|(number, _)| *number);
-        DataLayer { layer, warnings: self.warnings.into_iter().map(|(_, warning)| warning).collect() }
+        let more = self.has_more.then(|| MORE.to_owned());
+        let warnings =
+            more.into_iter().chain(self.warnings.into_iter().map(|(_, warning)| warning)).collect();
+        let names = columns.into_iter().map(|column| column.heading).collect();
+        Ok(DataLayer { form, names, layer, warnings })
     }
 }
 

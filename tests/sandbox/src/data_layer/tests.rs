@@ -160,12 +160,57 @@ fn what_makes_no_layer_is_refused_with_its_reason() {
         ("[1]", "no object at all"),
         ("[{\"type\": \"FeatureCollection\", \"features\": []}, {\"features\": []}]", "mixes"),
         ("[{\"features\": []}, {\"count\": 1}]", "part 2 of it"),
-        ("", "no line of column names"),
+        ("", "is empty"),
+        (" \n\n", "is empty"),
+        ("<!DOCTYPE html>\n<html lang=\"en\">", "`f=json` is left out"),
     ] {
         let error = read(contents).unwrap_err();
         assert!(error.contains(reason) && error.contains("cases.json"), "{contents}: {error}");
     }
     assert!(layer_from_file(Path::new("/no/such/file"), 2).unwrap_err().to_string().contains("cannot read"));
+}
+
+#[test]
+fn a_layer_of_areas_or_lines_is_refused_and_a_single_one_among_points_is_named() {
+    let areas = json!({ "type": "Polygon", "coordinates": [] });
+    let error = read(&collection(&[feature(&json!({ "Case": "E-1" }), &areas)]).to_string()).unwrap_err();
+    assert!(error.contains("no points but `Polygon`"), "{error}");
+    let rings = |id: i64| json!({ "attributes": { "FID": id }, "geometry": { "rings": [] } });
+    let error = read(&answer(&[rings(1), rings(2)]).to_string()).unwrap_err();
+    assert!(error.contains("no points but polygons"), "{error}");
+    let mixed = read_json(&answer(&[row(1, "E-1"), rings(2)]));
+    assert_eq!((mixed.layer.len(), mixed.warnings.len()), (2, 1), "{:?}", mixed.warnings);
+}
+
+#[test]
+fn that_the_server_had_more_rows_is_told_first_unless_they_follow() {
+    let with = |mut page: Value, flag: &Value| {
+        page["exceededTransferLimit"] = flag.clone();
+        page
+    };
+    let points = collection(&[feature(&json!({ "Case": "E-1" }), &point(-90.2, 35.1))]);
+    let mut under_properties = points.clone();
+    under_properties["properties"] = json!({ "exceededTransferLimit": true });
+    let cut = with(answer(&[row(1, "E-1"), json!({})]), &json!(true));
+    for page in [cut.clone(), with(points, &json!(true)), under_properties] {
+        let read = read_json(&page);
+        assert!(read.warnings[0].starts_with("rows are missing"), "{:?}", read.warnings);
+    }
+    let last = with(answer(&[row(2, "E-2")]), &json!(false));
+    let all = read(&format!("{cut}\n{last}")).unwrap();
+    assert!(!all.warnings.iter().any(|it| it.contains("rows are missing")), "{:?}", all.warnings);
+}
+
+#[test]
+fn a_file_tells_what_it_is_and_what_its_parts_are_called() {
+    let told = |read: DataLayer| (read.form, read.form.word(), read.names);
+    let geojson = read_json(&collection(&[feature(&json!({ "Case no": "E-1" }), &point(-90.2, 35.1))]));
+    assert_eq!(told(geojson), (DataForm::GeoJson, "property", vec!["Case no".to_owned()]));
+    let csv = read("Case no,text\n1,one\n").unwrap();
+    assert_eq!(told(csv), (DataForm::Csv, "column", vec!["Case no".to_owned(), "text".to_owned()]));
+    let (form, word, names) = told(read_json(&answer(&[row(1, "E-1")])));
+    assert_eq!((form, word), (DataForm::ArcGis, "field"));
+    assert!(names.contains(&"Warrant".to_owned()), "{names:?}");
 }
 
 #[test]
@@ -179,13 +224,12 @@ fn csv_is_still_read_with_its_lines_named() {
 fn recorded_answers_are_read_whole() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/arcgis");
     let expected = [
-        ("arcgis-rest-js/pairs/arcGISPointResponse.json", 1, 0),
-        ("arcgis-rest-js/pairs/geoJSONPointResponse.json", 1, 0),
-        ("arcgis-rest-js/pairs/arcGISPolygonResponse.json", 1, 1),
+        ("arcgis-rest-js/pairs/arcGISPointResponse.json", 1, 1),
+        ("arcgis-rest-js/pairs/geoJSONPointResponse.json", 1, 1),
         ("arcgis-rest-js/feature--queryResponse.json", 2, 2),
         ("pyesridump/us-esri-test--us-esri-test-0.json", 1000, 162),
         ("pyesridump/us-il-cook--page-full.json", 500, 0),
-        ("koop-winnow/esri.json", 12, 12),
+        ("koop-winnow/esri.json", 12, 13),
         ("koop-winnow/dates.json", 4, 0),
         ("koop-winnow/trees-feature-id.json", 24, 0),
     ];
@@ -198,4 +242,14 @@ fn recorded_answers_are_read_whole() {
         (name, read.layer.len(), read.warnings.len())
     });
     assert_eq!(read, expected);
+    for name in [
+        "arcgis-rest-js/pairs/arcGISPolygonResponse.json",
+        "arcgis-rest-js/pairs/geoJSONPolygonResponse.json",
+        "pyesridump/us-mi-kent--us-mi-kent-0.json",
+        "pyesridump/us-mi-kent--us-mi-kent-statistics.json",
+        "pyesridump/us-ca-carson--us-ca-carson-count-only.json",
+    ] {
+        let error = layer_from_file(&folder.join(name), 2).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
 }

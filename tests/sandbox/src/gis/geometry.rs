@@ -113,7 +113,9 @@ pub(crate) fn degrees_of(geometry: &Value, reference: Option<&Value>) -> Result<
         Some(SpatialReference::WebMercator) => Ok(Some(Point::snapped(x, y).degrees())),
         Some(SpatialReference::Wgs84) if Point::from_degrees(x, y).is_some() => Ok(Some((x, y))),
         Some(SpatialReference::Wgs84) => Err("its coordinates are no degrees on the map".to_owned()),
-        None => Err(format!("its spatial reference {reference} is neither Web Mercator nor WGS 84")),
+        None => Err(format!(
+            "its spatial reference {reference} is neither Web Mercator nor WGS 84 (ask with outSR=4326)"
+        )),
     }
 }
 
