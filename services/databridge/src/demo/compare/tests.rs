@@ -105,6 +105,25 @@ fn no_date_to_come_is_none_however_the_past_differs() {
 }
 
 #[test]
+fn the_day_of_a_court_date_is_that_of_the_offices_clock() {
+    let late = |picture: &mut Picture| {
+        let evening: chrono::DateTime<chrono::Utc> = "2026-12-04T03:00:00Z".parse().unwrap();
+        set(picture, "NextCourtDate", json!(evening.timestamp_millis()));
+        picture.entries[0].start_at = evening;
+        picture.entries[0].all_day = false;
+    };
+    assert_eq!(told(late), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_in_the_trash_or_recurs_is_not_there() {
+    let trashed = told(|it| it.documents[0].deleted_at = Some(it.now));
+    assert_eq!(trashed, ["E-1: front.jpg has no document"]);
+    let recurring = told(|it| it.entries[0].recurrence_rule = Some("FREQ=WEEKLY".to_owned()));
+    assert_eq!(recurring.len(), 1, "{recurring:?}");
+}
+
+#[test]
 fn a_day_of_another_clocks_midnight_is_the_offices_day() {
     let as_utc =
         |picture: &mut Picture| picture.entries[0].start_at = "2026-12-03T00:00:00Z".parse().unwrap();

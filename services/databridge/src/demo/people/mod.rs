@@ -108,7 +108,7 @@ pub(crate) async fn see_arrive(
         println!("  {more}");
     }
     for arrival in missing.iter().take(SHOWN) {
-        println!("  {}: {} has not come to {}", arrival.key, arrival.wanted, arrival.place);
+        println!("  {}, {}: {} has not arrived", arrival.key, arrival.place, arrival.wanted);
     }
     match (arrived.len(), arrivals.len()) {
         (1, 1) => println!("  It has arrived."),
