@@ -17,7 +17,7 @@ use tokio::process::Command;
 type Result = anyhow::Result<()>;
 
 /// How long a demo may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The demo with these arguments, called in the project's folder.
 fn demo(arguments: &[&str]) -> anyhow::Result<Command> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::super::compare::court_dates::{begins, told};
 use super::super::compare::{Comparer, custom_field, notes, plain};
+use super::super::lines::Side;
 use super::super::picture::Picture;
 
 /// Something that was done on one side and should be seen on the other.
@@ -23,6 +24,8 @@ pub(crate) struct Arrival {
     pub(crate) wanted: Wanted,
     /// When it was done.
     pub(crate) made: Instant,
+    /// Which part of a long value is shown.
+    pub(super) side: Side,
 }
 
 /// What should be seen.
@@ -50,7 +53,18 @@ pub(crate) enum Wanted {
 
 impl Arrival {
     pub(crate) fn new(key: &str, place: &str, wanted: Wanted) -> Self {
-        Self { key: key.to_owned(), place: place.to_owned(), wanted, made: Instant::now() }
+        Self {
+            key: key.to_owned(),
+            place: place.to_owned(),
+            wanted,
+            made: Instant::now(),
+            side: Side::Beginning,
+        }
+    }
+
+    /// The same, of which the end is what matters.
+    pub(super) fn shown_by_its_end(self) -> Self {
+        Self { side: Side::End, ..self }
     }
 
     /// What is seen, as it is shown to a person; nothing until all of it is there.

@@ -20,7 +20,8 @@ impl People<'_> {
             let value = edited(&self.comparer.value_of(case.row, pair), "seen on site");
             let edit = GisEdit::field(&pair.gis, value.clone());
             self.admin.edit_feature(self.layer, case.id, &edit).await?;
-            arrivals.push(Arrival::new(&case.key, &pair.clio, Wanted::InMatter(pair.clio.clone(), value)));
+            let wanted = Wanted::InMatter(pair.clio.clone(), value);
+            arrivals.push(Arrival::new(&case.key, &pair.clio, wanted).shown_by_its_end());
         }
         Ok(Act {
             name: format!("{} edits on the map", arrivals.len()),
@@ -41,7 +42,8 @@ impl People<'_> {
             let Some(pair) = choose(&free, turn, |pair| custom_field(case.matter, &pair.clio)) else { break };
             let value = edited(&custom_field(case.matter, &pair.clio), "heard in court");
             self.admin.edit_matter(case.matter.id, &MatterEdit::field(&pair.clio, Some(&value))).await?;
-            arrivals.push(Arrival::new(&case.key, &pair.gis, Wanted::InRow(pair.gis.clone(), value)));
+            let wanted = Wanted::InRow(pair.gis.clone(), value);
+            arrivals.push(Arrival::new(&case.key, &pair.gis, wanted).shown_by_its_end());
         }
         Ok(Act {
             name: format!("{} edits in Clio", arrivals.len()),

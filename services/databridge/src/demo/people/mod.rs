@@ -14,7 +14,7 @@ use sandbox::Admin;
 
 pub(crate) use self::arrival::{Arrival, Wanted};
 use super::compare::{Case, Comparer};
-use super::lines::{SHOWN, Side, fitted, more};
+use super::lines::{SHOWN, fitted, more};
 use super::picture::Picture;
 use super::table::Arrived;
 
@@ -98,7 +98,7 @@ pub(crate) async fn see_arrive(
             "  {:keys$}  {:places$}  {:VALUE_WIDTH$} {:4.1} s",
             arrival.key,
             arrival.place,
-            fitted(value, VALUE_WIDTH, Side::End),
+            fitted(value, VALUE_WIDTH, arrival.side),
             arrival.made.elapsed().as_secs_f64(),
             keys = keys.unwrap_or(0),
             places = places.unwrap_or(0),
