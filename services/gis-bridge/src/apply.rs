@@ -15,6 +15,7 @@ use crate::decode::Row;
 use crate::edits::{self, Edit, Verdict};
 use crate::layer::{Identity, Layer};
 use crate::refusal::Refusal;
+use crate::row_id::object_id_in;
 use crate::service::{FeatureService, Form, Tally};
 
 /// The most pushes of one applyEdits (arcgis.md, section 4: beyond 250 the docs steer to `append`).
@@ -318,7 +319,7 @@ async fn made_before(
 }
 
 fn object_id(work: &Work) -> Option<i64> {
-    work.task.push.target.as_ref()?.id.trim().parse().ok()
+    object_id_in(&work.task.push.target.as_ref()?.id)
 }
 
 fn unaddressed(work: &Work) -> Effect {

@@ -14,6 +14,7 @@ use crate::collection::LayerCollection;
 use crate::layer::Layer;
 use crate::place::{Place, Probe};
 use crate::refusal::Refusal;
+use crate::row_id::row_id;
 use crate::service::{FeatureService, Tally};
 
 /// What an attachment shows: its id,
@@ -67,6 +68,8 @@ pub(crate) struct Attachment {
     name: String,
     content_type: String,
     pub(crate) size: u64,
+    /// The GlobalID of its row, where the layer has them.
+    on: Option<String>,
 }
 
 /// What an answer to `queryAttachments` holds, by the row.
@@ -194,13 +197,39 @@ impl AttachmentCollection {
 
     /// The attachments of these rows, those without any left out.
     async fn of_rows(&self, layer: &Layer, rows: &[i64], tally: &Tally) -> Result<ByRow, CallError> {
-        if layer.queries_attachments {
-            return self.queried(layer, rows, tally).await;
+        let mut found = if layer.queries_attachments {
+            self.queried(layer, rows, tally).await?
+        } else {
+            let one_by_one = futures::stream::iter(rows.iter().copied())
+                .map(|row| async move { Ok::<_, CallError>((row, self.of_row(row, tally).await?)) })
+                .buffered(SIDE_BY_SIDE);
+            one_by_one
+                .try_filter(|(_, all)| futures::future::ready(!all.is_empty()))
+                .try_collect::<ByRow>()
+                .await?
+        };
+        if layer.global_id.is_some() {
+            self.name_rows(&mut found, tally).await?;
         }
-        let one_by_one = futures::stream::iter(rows.iter().copied())
-            .map(|row| async move { Ok((row, self.of_row(row, tally).await?)) })
-            .buffered(SIDE_BY_SIDE);
-        one_by_one.try_filter(|(_, all)| futures::future::ready(!all.is_empty())).try_collect().await
+        Ok(found)
+    }
+
+    /// The list of one row does not tell the row's GlobalID, and not every server's answer for many does.
+    async fn name_rows(&self, found: &mut ByRow, tally: &Tally) -> Result<(), CallError> {
+        let is_nameless = |all: &Vec<Attachment>| all.iter().any(|one| one.on.is_none());
+        let nameless: Vec<i64> =
+            found.iter().filter(|(_, all)| is_nameless(all)).map(|(row, _)| *row).collect();
+        if nameless.is_empty() {
+            return Ok(());
+        }
+        let (_, rows) = self.of.by_ids(&nameless, tally).await?;
+        for row in nameless {
+            let on = rows.get(&row).and_then(|row| row.global_id.clone());
+            for one in found.get_mut(&row).into_iter().flatten() {
+                one.on.clone_from(&on);
+            }
+        }
+        Ok(())
     }
 
     async fn queried(&self, layer: &Layer, rows: &[i64], tally: &Tally) -> Result<ByRow, CallError> {
@@ -296,7 +325,7 @@ impl Attachment {
         Shown {
             key: Key::parse(&id),
             id: format!("{row}/{id}"),
-            parent: Some(row.to_string()),
+            parent: Some(row_id(row, self.on.as_deref())),
             fields,
             ..Shown::default()
         }
@@ -312,6 +341,7 @@ impl Attachment {
             name: text(["name", "ATT_NAME"]),
             content_type: text(["contentType", "CONTENT_TYPE"]),
             size: value(["size", "DATA_SIZE"])?.as_u64()?,
+            on: None,
         })
     }
 }
@@ -334,7 +364,9 @@ fn groups(body: &Json) -> Option<ByRow> {
     let mut found = ByRow::new();
     for group in body.get("attachmentGroups")?.as_array()? {
         let row = group.get("parentObjectId")?.as_i64()?;
-        found.entry(row).or_default().extend(infos(group.get("attachmentInfos"))?);
+        let on = group.get("parentGlobalId").and_then(Json::as_str).map(str::to_owned);
+        let all = infos(group.get("attachmentInfos"))?.into_iter();
+        found.entry(row).or_default().extend(all.map(|one| Attachment { on: on.clone(), ..one }));
     }
     Some(found)
 }

@@ -15,6 +15,7 @@ use crate::encode::encoded;
 use crate::layer::{Column, Identity, Layer, Source};
 use crate::layer_page::EsriType;
 use crate::query::quoted;
+use crate::row_id::row_id;
 
 /// A push as the layer can take it.
 #[derive(Clone, Debug)]
@@ -215,7 +216,7 @@ impl<'a> Change<'a> {
             Verdict::Done { object_id, global_id } => {
                 let mut shown = shown;
                 if self.push.op == Op::Create {
-                    shown.id = object_id.to_string();
+                    shown.id = row_id(object_id, global_id.as_deref());
                     if let (Some(key), Some(told)) = (global_id_key, global_id.as_deref()) {
                         let told = normal_global_id(told);
                         shown.key = Key::parse(&told);

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::layer::{Field, Layer, Source};
 use crate::layer_page::EsriType;
+use crate::row_id::row_id;
 
 /// One of `features` of a query's answer (arcgis.md, section 2). Rows of tables have no geometry.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,6 +23,8 @@ pub(crate) struct Feature {
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) object_id: i64,
+    /// Where the layer has them.
+    pub(crate) global_id: Option<String>,
     pub(crate) shown: Shown,
     /// Field and reason.
     pub(crate) unreadable: Vec<(String, String)>,
@@ -59,7 +62,7 @@ impl Feature {
         let global_id = layer.global_id.as_deref().and_then(|name| self.attribute(name).as_str());
         let mut shown = Shown {
             parent: None,
-            id: object_id.to_string(),
+            id: row_id(object_id, global_id),
             key,
             revision: layer.edit_date.as_ref().and_then(|date| self.attribute(&date.field).as_i64()),
             deleted: false,
@@ -67,7 +70,8 @@ impl Feature {
             handle: Json::Null,
         };
         shown.handle = handle(object_id, global_id, shown.key.as_ref());
-        Some(Row { object_id, shown, unreadable })
+        let global_id = global_id.map(normal_global_id);
+        Some(Row { object_id, global_id, shown, unreadable })
     }
 }
 
@@ -199,7 +203,7 @@ mod tests {
                 "Heard": 1_795_186_800_000_i64, "Due": -86_400_000, "Edited": 1_795_000_000_123_i64}),
             json!({"x": -90.048_980_01, "y": 35.0}),
         );
-        assert_eq!(row.shown.id, "7");
+        assert_eq!(row.shown.id, "7@ab-1");
         assert_eq!(row.shown.key, Key::parse("E 1"));
         assert_eq!(row.shown.revision, Some(1_795_000_000_123));
         assert_eq!(row.shown.handle, json!({"object_id": 7, "global_id": "ab-1"}));

@@ -19,6 +19,7 @@ mod listing;
 mod place;
 mod query;
 mod refusal;
+mod row_id;
 mod run;
 mod service;
 mod service_url;

@@ -8,6 +8,7 @@ use crate::collection::LayerCollection;
 use crate::layer::Layer;
 use crate::place::Place;
 use crate::query::Wanted;
+use crate::row_id::{is_whole, object_id_in};
 use crate::service::Tally;
 
 /// The page at `place`, of at most `most` records.
@@ -75,15 +76,17 @@ fn listing_notices(collection: &LayerCollection, layer: &Layer, place: &Place) -
 
 /// These records; what is not there, or is no object id, is given as deleted.
 pub(crate) async fn by_ids(collection: &LayerCollection, ids: &[String]) -> Result<Page<()>, CallError> {
-    let object_ids: Vec<i64> = ids.iter().filter_map(|id| id.trim().parse().ok()).collect();
-    let (_, mut rows) = collection.by_ids(&object_ids, &Tally::default()).await?;
+    let object_ids: Vec<i64> = ids.iter().filter_map(|id| object_id_in(id)).collect();
+    let (_, rows) = collection.by_ids(&object_ids, &Tally::default()).await?;
     let (mut records, mut notices) = (Vec::new(), Vec::new());
     for id in ids {
-        let row = id.trim().parse().ok().and_then(|object_id: i64| rows.remove(&object_id));
+        let row = object_id_in(id).and_then(|object_id| rows.get(&object_id));
+        let row = row.filter(|row| row.shown.id == *id || !is_whole(id));
         if let Some(row) = row {
-            notices.extend(collection.notices_of(&row));
-            records.push(row.shown);
-        } else {
+            notices.extend(collection.notices_of(row));
+            records.push(row.shown.clone());
+        }
+        if row.is_none_or(|row| row.shown.id != *id) {
             records.push(Shown { id: id.clone(), deleted: true, ..Shown::default() });
         }
     }

@@ -18,6 +18,7 @@ use crate::collection::LayerCollection;
 use crate::contents::AttachmentContents;
 use crate::listing;
 use crate::place::Place;
+use crate::row_id::object_id_in;
 use crate::service::{FeatureService, Tally};
 use crate::settings::{AttachmentPart, ServiceSettings};
 
@@ -111,7 +112,7 @@ impl OutsideSystem for GisSystem {
         match ids_in(&record.id) {
             // The other attachments of its row may come after it.
             Some((object_id, _)) => place.past(object_id - 1),
-            None => record.id.parse().map_or_else(|_| place.clone(), |object_id| place.past(object_id)),
+            None => object_id_in(&record.id).map_or_else(|| place.clone(), |object_id| place.past(object_id)),
         }
     }
 

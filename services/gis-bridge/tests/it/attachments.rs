@@ -12,7 +12,7 @@ use sandbox::faults::Action;
 use sandbox::gis::GisAuth;
 use serde_json::json;
 
-use crate::stage::{LAYER, Stage, result, task};
+use crate::stage::{LAYER, Stage, object_id, result, task};
 
 /// A city of so many litigations with so many attachments.
 fn city(litigations: usize, attachments: usize) -> GisOptions {
@@ -66,7 +66,11 @@ async fn an_attachment_shows_its_row_name_type_and_size() {
     let id = stage.admin.add_gis_attachment(LAYER, 2, &photo(1)).await.unwrap();
     let (records, _) = whole(&stage).await;
     let shown = &records[0];
-    assert_eq!((shown.id.as_str(), shown.parent.as_deref()), (format!("2/{id}").as_str(), Some("2")));
+    assert_eq!(
+        (shown.id.as_str(), shown.parent.as_deref().map(object_id)),
+        (format!("2/{id}").as_str(), Some(2))
+    );
+    assert_eq!(shown.parent, Some(stage.looking_at("active_litigations").by_id(2).await.id));
     assert_eq!(shown.key, Key::parse(&id.to_string()));
     assert_eq!(
         serde_json::to_value(&shown.fields).unwrap(),
@@ -113,7 +117,10 @@ async fn an_attachment_that_is_added_comes_with_the_next_listing_at_two_calls_an
     assert_eq!(stage.calls().await.reads, 3);
     let records: Vec<_> = pages.into_iter().flat_map(|page| page.records).collect();
     assert!(ids(&records).contains(&format!("1000/{id}")));
-    assert!(records.iter().all(|record| record.parent.as_deref() == Some("1000")), "of that row only");
+    assert!(
+        records.iter().all(|record| record.parent.as_deref().map(object_id) == Some(1000)),
+        "of that row only"
+    );
 }
 
 #[tokio::test]
@@ -179,7 +186,11 @@ async fn where_many_rows_cannot_be_asked_for_at_once_each_is_asked_for_and_a_per
     stage.admin.layer_settings(LAYER, json!({"query_attachments": false})).await.unwrap();
     stage.admin.reset_calls().await.unwrap();
     let (pages, _) = stage.listed(Span::Whole, None, 999).await;
-    assert_eq!(stage.calls().await.reads, 2 + 30);
+    assert_eq!(
+        stage.calls().await.reads,
+        2 + 30 + 1,
+        "a call for each row, and one for the GlobalIDs of all"
+    );
     assert!(pages[0].notices[0].reason.contains("supportsQueryAttachments"));
     let records: Vec<_> = pages.into_iter().flat_map(|page| page.records).collect();
     assert_eq!(ids(&records), there(&stage).await);
@@ -223,8 +234,9 @@ async fn a_listing_that_broke_off_goes_on_at_the_row_where_it_was_and_loses_none
     assert_eq!(ids(&again.records), ids(&page.records), "the other attachments of the row come again");
     let within = stage.system.place_after(&place, &page.records[3]);
     let again = stage.system.page(&stage.collection, &within, 999).await.unwrap();
-    let rows: Vec<_> = again.records.iter().filter_map(|record| record.parent.as_deref()).collect();
-    assert_eq!(rows, ["9", "20"]);
+    let rows: Vec<_> =
+        again.records.iter().filter_map(|record| record.parent.as_deref()).map(object_id).collect();
+    assert_eq!(rows, [9, 20]);
     assert!(matches!(again.next, Next::End(_)));
 }
 
@@ -253,7 +265,12 @@ async fn an_edit_of_a_row_does_not_hide_that_its_attachments_are_the_same() {
     let edit = GisEdit::field("Court_Status", "Stay");
     stage.admin.edit_feature(LAYER, 1, &edit).await.unwrap();
     let (pages, _) = stage.listed(Span::Changed(None), Some(&rest), 999).await;
-    assert!(pages.iter().flat_map(|page| &page.records).all(|record| record.parent.as_deref() == Some("1")));
+    assert!(
+        pages
+            .iter()
+            .flat_map(|page| &page.records)
+            .all(|record| record.parent.as_deref().map(object_id) == Some(1))
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use sandbox::city::City;
 use sandbox::faults::Action;
 use serde_json::{Value as Json, json};
 
-use crate::stage::{Stage, result, task};
+use crate::stage::{Stage, object_id, result, task};
 
 /// The history layer.
 const HISTORY: u32 = 6;
@@ -55,7 +55,7 @@ async fn events_are_made_with_our_global_ids_in_one_call() {
             panic!("{effect:?}")
         };
         assert_eq!(shown.key, Key::parse(&uuid(number)));
-        let there = stage.by_id(shown.id.parse().unwrap()).await;
+        let there = stage.by_id(object_id(&shown.id)).await;
         assert_eq!((&there.key, &there.handle), (&shown.key, &shown.handle));
         for (name, value) in &shown.fields {
             assert_eq!(there.fields.get(name), Some(value), "{name}");
@@ -114,7 +114,7 @@ async fn new_rows_go_in_a_request_of_their_own() {
     let stage = stage().await;
     let first = stage.apply(vec![create(&event(1))]).await;
     let Effect::Settled { shown: Some(shown), .. } = &first[0] else { panic!() };
-    let object_id = shown.id.parse().unwrap();
+    let object_id = object_id(&shown.id);
     let update = stage.update(object_id, json!({"CourtNotes": "Moved"})).await;
     stage.admin.reset_calls().await.unwrap();
     let effects = stage.apply(vec![create(&event(2)), update]).await;
@@ -155,7 +155,7 @@ async fn where_the_layer_takes_no_global_ids_the_row_is_found_by_the_fields_that
     other["NextSetting"] = json!("2026-12-08T15:00:00Z");
     let effects = stage.apply(vec![doubtful(create(&other))]).await;
     let Effect::Settled { result: Written, shown: Some(shown), .. } = &effects[0] else { panic!() };
-    assert_eq!(shown.key, stage.by_id(shown.id.parse().unwrap()).await.key);
+    assert_eq!(shown.key, stage.by_id(object_id(&shown.id)).await.key);
     assert_eq!(rows(&stage).await, 2, "another setting is another event");
 }
 

@@ -9,10 +9,10 @@ use sandbox::client::GisEdit;
 use sandbox::faults::Action;
 use serde_json::json;
 
-use crate::stage::{LAYER, Stage};
+use crate::stage::{LAYER, Stage, object_id};
 
 fn ids(pages: &[Page<Place>]) -> Vec<i64> {
-    pages.iter().flat_map(|page| &page.records).map(|record| record.id.parse().unwrap()).collect()
+    pages.iter().flat_map(|page| &page.records).map(|record| object_id(&record.id)).collect()
 }
 
 #[tokio::test]
@@ -131,13 +131,24 @@ async fn a_listing_goes_on_after_any_record_of_a_page() {
 async fn rows_asked_for_by_id_come_in_order_and_missing_ones_as_deleted() {
     let stage = Stage::city(50).await;
     stage.admin.layer_settings(LAYER, json!({"service_limit": 3})).await.unwrap();
-    let asked: Vec<String> = ["9", "7000", "1", "2", "3", "4", "no number", "50"].map(str::to_owned).to_vec();
+    let mut asked = Vec::new();
+    for number in [9, 1, 2, 3, 4, 50] {
+        asked.push(stage.by_id(number).await.id);
+    }
+    // A row whose number another one had before, a number that no row has, and what is no number.
+    let before = format!("5@{}", asked[0].split('@').nth(1).unwrap());
+    let missing = [before.as_str(), "7000", "no number"];
+    asked.extend(missing.map(str::to_owned));
     let page = stage.system.by_ids(&stage.collection, &asked).await.unwrap();
     let told: Vec<(String, bool)> =
         page.records.iter().map(|record| (record.id.clone(), record.deleted)).collect();
     let expected: Vec<(String, bool)> =
-        asked.iter().map(|id| (id.clone(), matches!(id.as_str(), "7000" | "no number"))).collect();
+        asked.iter().map(|id| (id.clone(), missing.contains(&id.as_str()))).collect();
     assert_eq!(told, expected);
+    // By the number alone, which a person or an old list has: the row as it is, and that no id is just this.
+    let page = stage.system.by_ids(&stage.collection, &["9".to_owned()]).await.unwrap();
+    let told: Vec<_> = page.records.iter().map(|record| (record.id.as_str(), record.deleted)).collect();
+    assert_eq!(told, [(asked[0].as_str(), false), ("9", true)]);
 }
 
 #[tokio::test]

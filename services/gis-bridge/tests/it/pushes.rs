@@ -5,7 +5,7 @@ use sandbox::client::GisEdit;
 use sandbox::faults::Action;
 use serde_json::json;
 
-use crate::stage::{LAYER, Stage, result, task};
+use crate::stage::{LAYER, Stage, object_id, result, task};
 
 fn unknown(effect: &Effect) -> bool {
     matches!(effect, Effect::Failed(failure) if failure.class == FailureClass::Unknown)
@@ -28,7 +28,7 @@ async fn many_updates_cost_one_query_and_one_edit() {
     assert!(matches!(effects[1], Effect::Settled { calls: 0, .. }));
     assert_eq!(stage.attribute(40, "INCIDENT_NUMBER").await, json!("I-40"));
     let Effect::Settled { shown: Some(shown), .. } = &effects[4] else { panic!() };
-    assert_eq!((shown.id.as_str(), shown.revision), ("5", None));
+    assert_eq!((object_id(&shown.id), shown.revision), (5, None));
     assert_eq!(
         shown.fields,
         stage.by_id(5).await.fields,
@@ -219,7 +219,7 @@ async fn a_create_whose_answer_was_lost_makes_no_second_row() {
     let effects = stage.apply(vec![create.clone()]).await;
     assert_eq!(result(&effects[0]), OutcomeResult::Exists);
     let Effect::Settled { shown: Some(shown), .. } = &effects[0] else { panic!() };
-    assert_eq!(shown.id, "4");
+    assert_eq!(object_id(&shown.id), 4);
     assert_eq!(stage.admin.features(LAYER).await.unwrap().len(), 4);
 }
 

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::stage::{Stage, settings};
+use crate::stage::{Stage, object_id, settings};
 
 async fn next<T: DeserializeOwned>(messages: &mut async_nats::Subscriber) -> T {
     let message = tokio::time::timeout(Duration::from_secs(20), messages.next()).await.unwrap().unwrap();
@@ -47,7 +47,7 @@ async fn the_service_answers_a_request_and_a_persons_push_over_nats() {
     client.publish(subject, push.to_string().into()).await.unwrap();
     let outcome: Outcome = next(&mut outcomes).await;
     assert_eq!((outcome.result, outcome.calls), (OutcomeResult::Written, 2));
-    assert_eq!(stage.attribute(record.id.parse().unwrap(), "ADDRESS1").await, json!("1 Wire St"));
+    assert_eq!(stage.attribute(object_id(&record.id), "ADDRESS1").await, json!("1 Wire St"));
 
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(20), service).await.unwrap().unwrap().unwrap();

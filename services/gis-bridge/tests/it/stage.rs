@@ -107,6 +107,11 @@ impl Stage {
 }
 
 /// The settings of a bridge to this service, with the project's own system file. No route is read: a bridge knows none.
+/// The object id in a row's id.
+pub(crate) fn object_id(id: &str) -> i64 {
+    id.split('@').next().unwrap().parse().unwrap()
+}
+
 pub(crate) fn settings(url: &str, env: &[(&str, &str)]) -> Settings {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
     let text = std::fs::read_to_string(path.join("systems/gis.toml")).unwrap();

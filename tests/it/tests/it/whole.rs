@@ -119,3 +119,32 @@ async fn a_plan_counts_every_kind_and_writes_nothing() -> Result {
     assert_eq!(story.summary.written, planned, "{plan:?}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_typed_into_a_matter_makes_one_entry_and_a_row_with_its_moment() -> Result {
+    let town = town(6).await?;
+    town.migrate().await?;
+    let matters = town.matters().await?;
+    let free = matters.iter().find(|it| value(it, "Next Court Date").is_empty());
+    let matter = free.ok_or_else(|| anyhow::anyhow!("all have a date"))?;
+    let warrant = value(matter, "Civil Warrant");
+    let entries = town.admin.calendar_entries().await?.len();
+    let rows = town.admin.features(6).await?.len();
+    town.edit_matter(matter, "Next Court Date", "2099-05-04").await?;
+    for _ in 0..3 {
+        town.cycle().await?;
+    }
+    let all = town.admin.calendar_entries().await?;
+    let made: Vec<_> = all.iter().filter(|it| it.matter == Some(matter.id)).collect();
+    assert_eq!((all.len(), made.len()), (entries + 1, 1), "{made:?}");
+    let at = made[0].start_at;
+    // Midnight of that day in the office's zone, in which there is summer time.
+    assert_eq!(at.to_rfc3339(), "2099-05-04T05:00:00+00:00");
+    let moment = at.timestamp_millis().to_string();
+    assert_eq!(text(&town.row(&warrant).await?, "NextCourtDate"), moment);
+    let history = town.admin.features(6).await?;
+    let settings: Vec<_> = history.iter().filter(|row| text(row, "CivilWarrant") == warrant).collect();
+    assert_eq!(history.len(), rows + 1, "{settings:?}");
+    assert!(settings.iter().any(|row| text(row, "NextSetting") == moment), "{settings:?}");
+    town.next_cycle_writes_nothing().await
+}
