@@ -87,13 +87,16 @@ pub(crate) static PRACTICE_AREAS: Resource = Resource {
     permission: "Matters and Custom Fields",
 };
 
-/// "Notes". A list must say of which type; the matter's group and practice area tell whether a note is ours. No
-/// permission of the developer hub is named after notes; they go with the matters.
+/// What we ask of a matter to know whose it is.
+pub(crate) const WHOSE_FIELDS: &str = "id,group{id},practice_area{id}";
+
+/// "Notes". A list must say of which type. No permission of the developer hub is named after notes; they go with the
+/// matters. A matter inside another record has neither group nor practice area (`Matter_base`): whose it is must be asked.
 pub(crate) static NOTES: Resource = Resource {
     path: "notes",
     singular: "note",
     fields: "id,etag,type,subject,detail,detail_text_type,date,created_at,updated_at,\
-             matter{id,group,practice_area}",
+             matter{id}",
     filters: &[("type", NOTE_OF_MATTER)],
     is_ordered: true,
     permission: "Matters",
@@ -114,7 +117,7 @@ pub(crate) static CALENDAR_ENTRIES: Resource = Resource {
     path: "calendar_entries",
     singular: "calendar entry",
     fields: "id,etag,summary,description,location,start_at,end_at,all_day,recurrence_rule,updated_at,\
-             calendar_owner{id},external_properties{name,value},matter{id,group,practice_area}",
+             calendar_owner{id},external_properties{name,value},matter{id}",
     filters: &[],
     is_ordered: false,
     permission: "Calendars",
@@ -125,7 +128,7 @@ pub(crate) static DOCUMENTS: Resource = Resource {
     path: "documents",
     singular: "document",
     fields: "id,etag,name,content_type,updated_at,deleted_at,external_properties{name,value},\
-             latest_document_version{size,fully_uploaded},matter{id,group,practice_area}",
+             latest_document_version{size,fully_uploaded},matter{id}",
     filters: &[("show_uncompleted", "true")],
     is_ordered: true,
     permission: "Documents",
@@ -153,8 +156,8 @@ pub(crate) const PUSH_PROPERTY: &str = "DATABRIDGE_ID";
 pub(crate) const KEY_PROPERTY: &str = "GIS_ID";
 
 /// What we ask of a document that waits for its bytes ("Documents", uploading).
-pub(crate) const UPLOAD_FIELDS: &str = "id,etag,name,latest_document_version{uuid,put_url,put_headers,fully_uploaded},\
-     matter{id,group,practice_area}";
+pub(crate) const UPLOAD_FIELDS: &str =
+    "id,etag,name,latest_document_version{uuid,put_url,put_headers,fully_uploaded}";
 
 /// The types of errors of a document whose bytes are not in the storage (yet): of no fault that stays
 /// (`Document#update`, `fully_uploaded`).

@@ -14,9 +14,10 @@ use crate::catalogue::Catalogue;
 use crate::client::ClioClient;
 use crate::errand::Errand;
 use crate::found::Found;
-use crate::kind::{Kind, id_of, is_our_matter};
+use crate::kind::Kind;
 use crate::pages::{RecordBody, read_body};
 use crate::push::{PARENT, Settled, Stop};
+use crate::whose::{LatelyOurs, OurMatters};
 
 /// The account: who calls it, and what is known of it.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Clio {
     pub(crate) catalogue: Arc<Catalogue>,
     /// Records edited this long before the last look are read again.
     pub(crate) overlap: TimeDelta,
+    /// Matters that were ours when Clio last showed them.
+    pub(crate) lately: Arc<LatelyOurs>,
 }
 
 impl Clio {
@@ -78,26 +81,42 @@ impl Clio {
         (begun - self.overlap).to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 
-    /// Stops if what was just made is below a matter that is not ours: then it is removed again.
-    pub(crate) async fn must_be_below_ours(
+    /// Stops if the matter on which something is to be made is not ours.
+    pub(crate) async fn must_be_ours(
+        &self,
+        errand: &Errand,
+        matter: u64,
+        found: &Found,
+    ) -> Result<OurMatters, Stop> {
+        let ours = self.ours_to_write_below(errand, matter, found).await?;
+        if ours.has(matter) {
+            return Ok(ours);
+        }
+        let message =
+            "`parent` is the id of no matter of our group and practice area (any more); nothing is made";
+        Settled::refused(message, Some(PARENT)).stop()
+    }
+
+    /// Stops if a record with this handle hangs on a matter that is not ours (any more).
+    pub(crate) async fn must_hang_on_ours(
         &self,
         errand: &Errand,
         kind: &dyn Kind,
-        answer: &Answer,
+        handle: &Json,
         found: &Found,
-    ) -> Result<(), Stop> {
-        let RecordBody::<Json> { data } = read_body(answer, true)?;
-        let Some(matter) = data.get("matter").filter(|matter| matter.get("group").is_some()) else {
-            return Ok(());
+    ) -> Result<OurMatters, Stop> {
+        if !kind.hangs_on_matters() {
+            return Ok(OurMatters::default());
+        }
+        let Some(matter) = matter_in_handle(handle) else {
+            return Settled::refused(
+                "its handle does not say of which matter it is; leave the handle out",
+                None,
+            )
+            .stop();
         };
-        let (Some(id), false) = (id_of(&data), is_our_matter(found, matter)) else { return Ok(()) };
-        self.remove(errand, kind, id).await?;
-        let message = format!(
-            "matter {} is not of our group and practice area; the {} just made there is removed again",
-            id_of(matter).unwrap_or_default(),
-            kind.resource().singular
-        );
-        Settled::refused(message, Some(PARENT)).stop()
+        let ours = self.ours_to_write_below(errand, matter, found).await?;
+        if ours.has(matter) { Ok(ours) } else { Settled::new(OutcomeResult::Gone).stop() }
     }
 
     /// The record in the answer to a write.
@@ -107,9 +126,10 @@ impl Clio {
         kind: &dyn Kind,
         answer: &Answer,
         found: &Found,
+        ours: &OurMatters,
     ) -> Result<Settled, Stop> {
         let RecordBody::<Json> { data } = read_body(answer, true)?;
-        match kind.read_written(self, errand, &data, found).await {
+        match kind.read_written(self, errand, &data, found, ours).await {
             Some(shown) => Ok(Settled::showing(OutcomeResult::Written, shown)),
             None => {
                 let message =
@@ -118,4 +138,9 @@ impl Clio {
             }
         }
     }
+}
+
+/// The matter of a record, as its handle remembers it.
+pub(crate) fn matter_in_handle(handle: &Json) -> Option<u64> {
+    handle.get("matter").and_then(Json::as_u64)
 }

@@ -16,6 +16,7 @@ use crate::declared::Declared;
 use crate::errand::{Errand, PATIENCE_OF_A_PUSH};
 use crate::found::Found;
 use crate::push::{Settled, Stop};
+use crate::whose::OurMatters;
 
 /// What was read of a page.
 #[derive(Debug, Default)]
@@ -65,8 +66,16 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
     /// What a list is narrowed to, so that it shows ours. An error says what must be put in order first.
     fn ours(&self, found: &Found) -> Result<Filters, CallError>;
 
-    /// Reads what is ours of a page.
-    fn read(&self, found: &Found, page: &[Json]) -> Reading;
+    /// Whether its records hang on matters, which alone say whose they are.
+    fn hangs_on_matters(&self) -> bool {
+        true
+    }
+
+    /// The matter that says whose a record is; `None` where it is not ours whosever the matter is, or is a matter itself.
+    fn matter_of(&self, found: &Found, json: &Json) -> Option<u64>;
+
+    /// Reads what is ours of a page, given which of its matters are.
+    fn read(&self, found: &Found, ours: &OurMatters, page: &[Json]) -> Reading;
 
     /// Whether listings of what changed are worth while.
     fn tells_changes(&self) -> bool {
@@ -83,15 +92,20 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Reads a page, with a call more where something in it is not known.
+    /// Reads a page, with a call more for whose its matters are, or where something in it is not known.
     fn understand<'a>(
         &'a self,
-        _clio: &'a Clio,
-        _errand: &'a Errand,
+        clio: &'a Clio,
+        errand: &'a Errand,
         page: &'a [Json],
         found: &'a Found,
     ) -> BoxFuture<'a, Result<Reading, CallError>> {
-        ready(Ok(self.read(found, page))).boxed()
+        async move {
+            let matters = page.iter().filter_map(|json| self.matter_of(found, json));
+            let ours = clio.ours_among(errand, matters, found).await?;
+            Ok(self.read(found, &ours, page))
+        }
+        .boxed()
     }
 
     /// Reads the record in the answer to a write; `None` if it does not show one of ours.
@@ -101,8 +115,9 @@ pub(crate) trait Kind: fmt::Debug + Send + Sync {
         _errand: &'a Errand,
         record: &'a Json,
         found: &'a Found,
+        ours: &'a OurMatters,
     ) -> BoxFuture<'a, Option<Shown>> {
-        ready(self.read(found, std::slice::from_ref(record)).records.pop()).boxed()
+        ready(self.read(found, ours, std::slice::from_ref(record)).records.pop()).boxed()
     }
 
     /// How long a push may wait for the limit of calls. One that would wait longer goes back to the queue, where its
@@ -129,7 +144,12 @@ pub(crate) fn id_of(record: &Json) -> Option<u64> {
     id.as_u64().or_else(|| id.as_str()?.parse().ok())
 }
 
-/// Whether a matter, nested or not, is of our group and practice area.
+/// The id of the matter inside a record.
+pub(crate) fn matter_in(record: &Json) -> Option<u64> {
+    record.get("matter").and_then(id_of)
+}
+
+/// Whether a matter is of our group and practice area.
 pub(crate) fn is_our_matter(found: &Found, matter: &Json) -> bool {
     let is = |name: &str, id: u64| matter.get(name).and_then(id_of) == Some(id);
     is("group", found.group_id) && is("practice_area", found.practice_area_id)

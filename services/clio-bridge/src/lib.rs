@@ -34,6 +34,7 @@ mod samples;
 mod settings;
 mod system;
 mod token;
+mod whose;
 
 pub use bootstrap::{BootstrapError, Report, bootstrap};
 pub use bootstrap_desk::{BOOTSTRAP_SUBJECT, BootstrapReply};

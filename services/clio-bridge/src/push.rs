@@ -10,11 +10,12 @@ use serde_json::{Map, Value as Json};
 use url::Url;
 
 use crate::client::Write;
-use crate::clio::Clio;
+use crate::clio::{Clio, matter_in_handle};
 use crate::declared::Declared;
 use crate::errand::Errand;
 use crate::found::Found;
 use crate::kind::{Kind, Work};
+use crate::record::etag_of;
 
 /// How a push can end before Clio has taken it.
 #[derive(Debug)]
@@ -136,8 +137,10 @@ impl Clio {
         found: &Found,
     ) -> Result<Option<Shown>, Stop> {
         let (id, target) = target_of(kind, &task.push)?;
-        let has_etag = target.handle.get("etag").is_some_and(Json::is_string);
-        if task.doubtful || !has_etag {
+        let handle = &target.handle;
+        let is_known =
+            etag_of(handle).is_some() && (!kind.hangs_on_matters() || matter_in_handle(handle).is_some());
+        if task.doubtful || !is_known {
             return Ok(Some(self.read_one(errand, kind, id, found).await?));
         }
         Ok(None)
@@ -169,28 +172,31 @@ impl Clio {
         }
     }
 
-    /// Changes a record if it still has the etag of the handle. What it shows otherwise comes with the answer.
+    /// Changes a record if it still has the etag of the handle, and hangs on a matter of ours. What it shows otherwise
+    /// comes with the answer. With the etag, the answer shows nothing but what was shown before and what is written now.
     pub(crate) async fn patch(
         &self,
         errand: &Errand,
         kind: &dyn Kind,
-        (id, etag): (u64, Option<&str>),
+        (id, handle): (u64, &Json),
         mut change: impl Change,
         found: &Found,
     ) -> Result<Settled, Stop> {
         if change.is_empty() {
             return Ok(Settled::new(OutcomeResult::Unchanged).with_parked(change.parked().clone()));
         }
+        let ours = self.must_hang_on_ours(errand, kind, handle, found).await?;
+        let etag = etag_of(handle);
         let to = ChangeWrite {
             method: Method::PATCH,
             url: self.record_url(kind, Some(id)),
-            if_match: etag,
+            if_match: etag.as_deref(),
             beside: Map::new(),
             needed: &[],
         };
         match self.write_change(errand, &mut change, &to).await {
             Ok(answer) => {
-                let settled = self.written(errand, kind, &answer, found).await?;
+                let settled = self.written(errand, kind, &answer, found, &ours).await?;
                 Ok(settled.with_parked(change.parked().clone()))
             }
             Err(Stop::Call(error)) if error.class == ErrorClass::Conflict => {

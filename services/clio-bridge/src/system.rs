@@ -41,7 +41,7 @@ impl ClioSystem {
     ) -> Result<Self, OpenError> {
         let storage = Storage::new()?;
         let overlap = TimeDelta::seconds(file.settings.overlap_seconds.into());
-        let clio = Clio { client, catalogue, overlap };
+        let clio = Clio { client, catalogue, overlap, lately: Arc::default() };
         let mut kinds: Vec<Box<dyn Kind>> = vec![Box::new(file.matters)];
         kinds.extend(file.notes.map(|notes| Box::new(notes) as Box<dyn Kind>));
         kinds.extend(

@@ -45,25 +45,6 @@ pub struct Spec {
 /// Statuses that Clio's prose or the field knows but the specification does not declare everywhere.
 const UNDECLARED: &[u16] = &[401, 404, 410, 422, 429];
 
-/// Kinds whose property `matter` the specification declares without the matter's own nested records. Clio's prose allows
-/// to name those of the second level, which are then shown with their default fields.
-const SHOW_MATTERS: &[&str] = &["Note", "CalendarEntry", "Document"];
-
-/// Has a kind's property `matter` take what the specification declares of a matter that is asked for itself.
-fn show_whole_matter(schema: &mut Value) {
-    match schema {
-        Value::Array(items) => items.iter_mut().for_each(show_whole_matter),
-        Value::Object(object) => {
-            let name = object.get_mut("$ref");
-            if let Some(name) = name.filter(|name| **name == json!("#/components/schemas/Matter_base")) {
-                *name = json!("#/components/schemas/Matter");
-            }
-            object.values_mut().for_each(show_whole_matter);
-        }
-        _ => {}
-    }
-}
-
 impl std::fmt::Debug for Spec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Spec").field("schemas", &self.schemas.len()).finish_non_exhaustive()
@@ -86,10 +67,7 @@ impl Spec {
             // A definition may be a part of another's `allOf`, so only its insides are closed.
             (name.clone(), closed(schema, false))
         });
-        let mut schemas: BTreeMap<String, Value> = schemas.collect();
-        for name in SHOW_MATTERS {
-            schemas.entry((*name).to_owned()).and_modify(show_whole_matter);
-        }
+        let schemas = schemas.collect();
         Self { document, schemas, compiled: Mutex::default() }
     }
 

@@ -18,9 +18,10 @@ use crate::calendar_entries::times::{OfficeHours, Times};
 use crate::catalogue::not_ready;
 use crate::declared::Declared;
 use crate::found::Found;
-use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, is_our_matter};
+use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, matter_in};
 use crate::record::{RecordReader, etag_of};
 use crate::settings::CalendarSettings;
+use crate::whose::OurMatters;
 
 const SUMMARY: &str = "summary";
 const START: &str = "start_at";
@@ -47,6 +48,8 @@ const SETTABLE: [&str; 6] = [SUMMARY, "description", "location", START, END, ALL
 struct Handle {
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matter: Option<u64>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     times: Option<Times>,
 }
@@ -86,10 +89,15 @@ impl CalendarEntries {
     }
 
     /// Reads an entry; `None` if it is not one of our calendar and our matters, or recurs.
-    fn read_one(&self, found: &Found, json: &Json, reading: &mut Reading) -> Option<Shown> {
-        let matter = json.get("matter").filter(|matter| is_our_matter(found, matter))?;
-        let calendar = json.get("calendar_owner").and_then(id_of);
-        let id = id_of(json).filter(|_| calendar.is_some() && calendar == found.calendar_id)?.to_string();
+    fn read_one(
+        &self,
+        found: &Found,
+        ours: &OurMatters,
+        json: &Json,
+        reading: &mut Reading,
+    ) -> Option<Shown> {
+        let matter = ours.of(json).filter(|_| is_in_our_calendar(found, json))?;
+        let id = id_of(json)?.to_string();
         if json.get("recurrence_rule").and_then(Json::as_str).is_some_and(|rule| !rule.is_empty()) {
             let reason =
                 "the entry recurs, and is carried nowhere; make an entry for each court date in Clio";
@@ -116,9 +124,9 @@ impl CalendarEntries {
                 }
             }
         }
-        let handle = Handle { etag: etag_of(json), times };
+        let handle = Handle { etag: etag_of(json), matter: Some(matter), times };
         let handle = serde_json::to_value(handle).unwrap_or_default();
-        Some(record.finish(id, id_of(matter), handle, &mut reading.notices))
+        Some(record.finish(id, Some(matter), handle, &mut reading.notices))
     }
 
     fn times_of(&self, json: &Json) -> Option<Times> {
@@ -132,6 +140,11 @@ impl CalendarEntries {
         let end = moment(end)? + (begins - moment(start)?);
         Some(Times { start: begins, end, all_day })
     }
+}
+
+fn is_in_our_calendar(found: &Found, json: &Json) -> bool {
+    let calendar = json.get("calendar_owner").and_then(id_of);
+    calendar.is_some() && calendar == found.calendar_id
 }
 
 /// Our calendar, once bootstrap has found it.
@@ -156,8 +169,12 @@ impl Kind for CalendarEntries {
         Ok(vec![(filter::CALENDAR, calendar_of(found)?.to_string())])
     }
 
-    fn read(&self, found: &Found, page: &[Json]) -> Reading {
-        Reading::of(page, |json, reading| self.read_one(found, json, reading))
+    fn matter_of(&self, found: &Found, json: &Json) -> Option<u64> {
+        matter_in(json).filter(|_| is_in_our_calendar(found, json))
+    }
+
+    fn read(&self, found: &Found, ours: &OurMatters, page: &[Json]) -> Reading {
+        Reading::of(page, |json, reading| self.read_one(found, ours, json, reading))
     }
 
     fn create<'a>(&'a self, work: Work<'a>) -> BoxFuture<'a, Pushed> {
@@ -183,40 +200,45 @@ mod tests {
             "id": "7", "etag": "\"e\"", "summary": "Court", "description": null, "location": "Room 2",
             "start_at": "2026-11-20T09:00:00-06:00", "end_at": "2026-11-20T11:00:00-06:00", "all_day": false,
             "recurrence_rule": null, "updated_at": "2026-11-20T15:00:00Z", "calendar_owner": {"id": 4},
-            "matter": {"id": 5, "group": {"id": 1}, "practice_area": {"id": 2}},
+            "matter": {"id": 5},
         })
+    }
+
+    /// Read where matter 5 is ours.
+    fn read(entry: Json) -> Reading {
+        samples::calendar_entries().read(&samples::found(), &OurMatters::sample(&[5]), &[entry])
     }
 
     #[test]
     fn an_entry_is_shown_with_its_matter_and_its_times() {
-        let shown = samples::calendar_entries().read(&samples::found(), &[entry()]).records.remove(0);
+        let shown = read(entry()).records.remove(0);
         assert_eq!((shown.id.as_str(), shown.parent.as_deref()), ("7", Some("5")));
         assert_eq!(shown.fields[START], Value::text("2026-11-20T15:00:00Z"));
         assert_eq!(shown.fields["description"], Value::Null);
         assert_eq!(
             shown.handle,
-            json!({"etag": "\"e\"", "start": "2026-11-20T15:00:00Z", "end": "2026-11-20T17:00:00Z",
+            json!({"etag": "\"e\"", "matter": 5, "start": "2026-11-20T15:00:00Z", "end": "2026-11-20T17:00:00Z",
                 "all_day": false})
         );
     }
 
     #[test]
     fn entries_of_other_calendars_and_matters_are_not_read_and_one_that_recurs_is_told() {
-        let entries = samples::calendar_entries();
-        for (name, value) in [
-            ("calendar_owner", json!({"id": 9})),
-            ("matter", Json::Null),
-            ("matter", json!({"id": 5, "group": {"id": 9}, "practice_area": {"id": 2}})),
+        for (name, value, asked_of) in [
+            ("calendar_owner", json!({"id": 9}), None),
+            ("matter", Json::Null, None),
+            ("matter", json!({"id": 6}), Some(6)),
         ] {
             let mut foreign = entry();
             foreign[name] = value;
             foreign["recurrence_rule"] = json!("FREQ=DAILY");
-            let reading = entries.read(&samples::found(), &[foreign]);
+            assert_eq!(samples::calendar_entries().matter_of(&samples::found(), &foreign), asked_of);
+            let reading = read(foreign);
             assert!(reading.records.is_empty() && reading.notices.is_empty(), "{reading:?}");
         }
         let mut recurring = entry();
         recurring["recurrence_rule"] = json!("FREQ=DAILY");
-        let reading = entries.read(&samples::found(), &[recurring]);
+        let reading = read(recurring);
         assert_eq!((reading.records.len(), reading.notices.len()), (0, 1));
         assert_eq!(reading.notices[0].id.as_deref(), Some("7"));
     }
@@ -224,7 +246,7 @@ mod tests {
     #[test]
     fn a_new_start_takes_the_end_along_and_a_push_without_one_leaves_the_times() {
         let entries = samples::calendar_entries();
-        let shown = entries.read(&samples::found(), &[entry()]).records.remove(0);
+        let shown = read(entry()).records.remove(0);
         let handle: Handle = serde_json::from_value(shown.handle).unwrap();
         let moved = Fields::from([(START.to_owned(), Value::text("2026-11-23T15:00:00Z"))]);
         assert_eq!(

@@ -86,9 +86,9 @@ impl CalendarEntries {
             ]),
             needed: &[SUMMARY, START],
         };
+        let ours = clio.must_be_ours(errand, matter, &found).await?;
         let answer = clio.write_change(errand, &mut change, &to).await?;
-        clio.must_be_below_ours(errand, self, &answer, &found).await?;
-        let settled = clio.written(errand, self, &answer, &found).await?;
+        let settled = clio.written(errand, self, &answer, &found, &ours).await?;
         Ok(settled.with_parked(change.parked().clone()))
     }
 
@@ -101,20 +101,18 @@ impl CalendarEntries {
         id: &PushId,
         found: &Found,
     ) -> Result<(), Stop> {
-        let mut same = Vec::new();
+        let mut same: Vec<Json> = Vec::new();
         for attempt in attempts(task, id).into_iter().map(property_value) {
             let filters =
                 [(filter::PROPERTY_NAME, api::PUSH_PROPERTY), (filter::PROPERTY_VALUE, attempt.as_str())];
             let url = clio.ours_url(self, found, &filters, api::PAGE)?;
             let (body, _) = clio.client.get::<ListBody>(errand, &url).await?;
             // A filter that Clio ignored would show others, too.
-            let marked: Vec<_> = body
-                .data
-                .into_iter()
-                .filter(|json| external_property(json, api::PUSH_PROPERTY).as_ref() == Some(&attempt))
-                .collect();
-            same.extend(self.read(found, &marked).records);
+            let is_marked =
+                |json: &Json| external_property(json, api::PUSH_PROPERTY).as_ref() == Some(&attempt);
+            same.extend(body.data.into_iter().filter(is_marked));
         }
+        let same = self.understand(clio, errand, &same, found).await?.records;
         self.declared.only_one(same, "property DATABRIDGE_ID is of one push", None)
     }
 
@@ -125,18 +123,20 @@ impl CalendarEntries {
         let (id, target) = target_of(self, push)?;
         let found = clio.catalogue.current(errand).await?;
         let mut now = clio.look_before(errand, self, task, &found).await?;
-        let handle = |handle: &Json| -> Handle { serde_json::from_value(handle.clone()).unwrap_or_default() };
-        let mut known = handle(now.as_ref().map_or(&target.handle, |shown| &shown.handle));
-        if known.times.is_none() && now.is_none() && push.set.contains_key(START) {
+        if times_in(&target.handle).is_none() && now.is_none() && push.set.contains_key(START) {
             // Where the entry ends is not known, and has to move along.
-            let shown = clio.read_one(errand, self, id, &found).await?;
-            known = handle(&shown.handle);
-            now = Some(shown);
+            now = Some(clio.read_one(errand, self, id, &found).await?);
         }
-        let change = self.change(&push.set, known.times);
+        let handle = now.as_ref().map_or(&target.handle, |shown| &shown.handle).clone();
+        let change = self.change(&push.set, times_in(&handle));
         if let Some(shown) = now {
             self.declared.must_still_be(shown, &push.set, &push.expect, change.parked())?;
         }
-        clio.patch(errand, self, (id, known.etag.as_deref()), change, &found).await
+        clio.patch(errand, self, (id, &handle), change, &found).await
     }
+}
+
+/// When an entry begins and ends, as its handle remembers it.
+fn times_in(handle: &Json) -> Option<Times> {
+    serde_json::from_value::<Handle>(handle.clone()).ok()?.times
 }

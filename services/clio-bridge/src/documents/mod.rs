@@ -19,9 +19,10 @@ use crate::api::{self, Resource, filter};
 use crate::content_source::ContentSource;
 use crate::declared::Declared;
 use crate::found::Found;
-use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, is_our_matter};
+use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, matter_in};
 use crate::record::{RecordReader, etag_of, external_property};
 use crate::settings::DocumentSettings;
+use crate::whose::OurMatters;
 
 pub(crate) use upload::Storage;
 
@@ -46,6 +47,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Handle {
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matter: Option<u64>,
     /// A new version needs the document's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -85,11 +88,9 @@ impl Documents {
     pub(crate) const NAME: &str = "documents";
 
     /// Reads a document; `None` if it is not one of ours, or in the trash.
-    fn read_one(&self, found: &Found, json: &Json, reading: &mut Reading) -> Option<Shown> {
-        let matter = json.get("matter").filter(|matter| is_our_matter(found, matter))?;
-        let is_trashed = json.get("deleted_at").is_some_and(|at| !at.is_null());
-        let id = id_of(json).filter(|_| !is_trashed)?.to_string();
-        let key = external_property(json, api::KEY_PROPERTY)?;
+    fn read_one(&self, ours: &OurMatters, json: &Json, reading: &mut Reading) -> Option<Shown> {
+        let (matter, key) = (ours.of(json)?, key_of(json)?);
+        let id = id_of(json)?.to_string();
         let mut record = RecordReader::new(self, json);
         record.set(api::KEY_PROPERTY, Value::text(key.trim()));
         for name in [NAME, CONTENT_TYPE] {
@@ -104,9 +105,16 @@ impl Documents {
             (false, _) => record.take(CONTENT, Some(&Json::Null)),
         }
         let name = json.get(NAME).and_then(Json::as_str).map(str::to_owned);
-        let handle = serde_json::to_value(Handle { etag: etag_of(json), name }).unwrap_or_default();
-        Some(record.finish(id, id_of(matter), handle, &mut reading.notices))
+        let handle = Handle { etag: etag_of(json), matter: Some(matter), name };
+        let handle = serde_json::to_value(handle).unwrap_or_default();
+        Some(record.finish(id, Some(matter), handle, &mut reading.notices))
     }
+}
+
+/// The key of a document that came from elsewhere and is not in the trash.
+fn key_of(json: &Json) -> Option<String> {
+    let is_trashed = json.get("deleted_at").is_some_and(|at| !at.is_null());
+    external_property(json, api::KEY_PROPERTY).filter(|_| !is_trashed)
 }
 
 /// A version whose upload was marked as done. Samples of the reference show the mark as text, too.
@@ -131,8 +139,12 @@ impl Kind for Documents {
         Ok(vec![(filter::PROPERTY_NAME, api::KEY_PROPERTY.to_owned())])
     }
 
-    fn read(&self, found: &Found, page: &[Json]) -> Reading {
-        Reading::of(page, |json, reading| self.read_one(found, json, reading))
+    fn matter_of(&self, _found: &Found, json: &Json) -> Option<u64> {
+        key_of(json).and_then(|_| matter_in(json))
+    }
+
+    fn read(&self, _found: &Found, ours: &OurMatters, page: &[Json]) -> Reading {
+        Reading::of(page, |json, reading| self.read_one(ours, json, reading))
     }
 
     fn tells_changes(&self) -> bool {

@@ -21,6 +21,7 @@ use crate::kind::{Kind, Pushed, Work, id_of};
 use crate::pages::{ListBody, RecordBody, read_body};
 use crate::property_change::PropertyChange;
 use crate::push::{Change, ChangeWrite, Settled, Stop, parent_of, target_of};
+use crate::whose::OurMatters;
 
 /// A push that waits for a bridge to come back waits so long each time.
 const BRIDGE_AWAY: Duration = Duration::from_secs(30);
@@ -36,6 +37,8 @@ struct Upload<'a> {
     clio: &'a Clio,
     errand: &'a Errand,
     found: &'a Found,
+    /// The matter on which the document hangs.
+    ours: OurMatters,
     push: &'a PushRequest,
     source: &'a Source,
 }
@@ -71,9 +74,13 @@ impl Documents {
         } else {
             None
         };
-        let upload = Upload { clio, errand, found: &found, push, source };
-        let content = upload.fetch(self).await?;
-        if let Some(id) = half_made {
+        let content = self.fetch(clio, push, source).await?;
+        let ours = match &half_made {
+            Some((_, handle)) => clio.must_hang_on_ours(errand, self, handle, &found).await?,
+            None => clio.must_be_ours(errand, matter, &found).await?,
+        };
+        let upload = Upload { clio, errand, found: &found, ours, push, source };
+        if let Some((id, _)) = half_made {
             return self.finish(&upload, id, content, change).await;
         }
         if change_lacks(&push.set, CONTENT_TYPE)
@@ -95,33 +102,31 @@ impl Documents {
             needed: &[NAME],
         };
         let answer = clio.write_change(errand, &mut change, &to).await?;
-        clio.must_be_below_ours(errand, self, &answer, &found).await?;
         let waiting = Waiting::of(&answer)?;
         let parked = change.parked().clone();
         let settled = self.fill(&upload, &waiting, content, None).await?;
         Ok(settled.with_parked(parked))
     }
 
-    /// Stops if there is a whole document of this key among ours; gives the one that an earlier attempt left half made.
+    /// Stops if there is a whole document of this key among ours; gives id and handle of the one that an
+    /// earlier attempt left half made.
     async fn must_be_new(
         &self,
         clio: &Clio,
         errand: &Errand,
         found: &Found,
         key: &Key,
-    ) -> Result<Option<u64>, Stop> {
+    ) -> Result<Option<(u64, Json)>, Stop> {
         let url = clio.ours_url(self, found, &[(filter::PROPERTY_VALUE, key.as_str())], api::PAGE)?;
         let (body, _) = clio.client.get::<ListBody>(errand, &url).await?;
-        let same: Vec<Shown> = self
-            .read(found, &body.data)
-            .records
-            .into_iter()
-            .filter(|shown| shown.key.as_ref() == Some(key))
-            .collect();
+        let reading = self.understand(clio, errand, &body.data, found).await?;
+        let same: Vec<Shown> =
+            reading.records.into_iter().filter(|shown| shown.key.as_ref() == Some(key)).collect();
         if let [only] = same.as_slice()
             && only.fields.get(CONTENT) == Some(&Value::Null)
+            && let Ok(id) = only.id.parse()
         {
-            return Ok(only.id.parse().ok());
+            return Ok(Some((id, only.handle.clone())));
         }
         let what = format!("\"{}\" is `{key}`", api::KEY_PROPERTY);
         self.declared.only_one(same, &what, Some(api::KEY_PROPERTY))?;
@@ -150,8 +155,7 @@ impl Documents {
         } else {
             clio.look_before(errand, self, task, &found).await?
         };
-        let handle = now.as_ref().map_or(&target.handle, |shown| &shown.handle);
-        let handle: Handle = serde_json::from_value(handle.clone()).unwrap_or_default();
+        let handle = now.as_ref().map_or(&target.handle, |shown| &shown.handle).clone();
         let is_half_made = now.as_ref().is_some_and(|now| now.fields.get(CONTENT) == Some(&Value::Null));
         if let Some(shown) = now {
             let mut expect: Fields = push.expect.clone();
@@ -162,14 +166,17 @@ impl Documents {
             self.declared.must_still_be(shown, &push.set, &expect, change.parked())?;
         }
         if !replaces {
-            return clio.patch(errand, self, (id, handle.etag.as_deref()), change, &found).await;
+            return clio.patch(errand, self, (id, &handle), change, &found).await;
         }
-        let upload = Upload { clio, errand, found: &found, push, source: source_of(push)? };
-        let content = upload.fetch(self).await?;
+        let source = source_of(push)?;
+        let content = self.fetch(clio, push, source).await?;
+        let ours = clio.must_hang_on_ours(errand, self, &handle, &found).await?;
+        let upload = Upload { clio, errand, found: &found, ours, push, source };
         if is_half_made {
             return self.finish(&upload, id, content, change).await;
         }
         let parked = change.parked().clone();
+        let handle: Handle = serde_json::from_value(handle).unwrap_or_default();
         let waiting = self.new_version(&upload, id, handle.name.as_deref(), &content.object).await?;
         let settled = self.fill(&upload, &waiting, content, name_of(&change)).await?;
         Ok(settled.with_parked(parked))
@@ -202,7 +209,7 @@ impl Documents {
                 }
                 Err(unsent @ Unsent::Failed(_)) => return Err(CallError::from(unsent).into()),
             }
-            content = upload.fetch(self).await?;
+            content = self.fetch(clio, upload.push, upload.source).await?;
         }
         let name = data.get(NAME).and_then(Json::as_str);
         let waiting = self.new_version(upload, id, name, &content.object).await?;
@@ -259,7 +266,7 @@ impl Documents {
         object: &ContentObject,
         name: Option<Json>,
     ) -> Result<Settled, Stop> {
-        let Upload { clio, errand, found, .. } = upload;
+        let Upload { clio, errand, found, ours, .. } = upload;
         let mut data = Map::from_iter([
             ("uuid".to_owned(), json!(waiting.ticket.uuid)),
             ("fully_uploaded".to_owned(), json!(true)),
@@ -272,7 +279,7 @@ impl Documents {
             data: Some(Json::Object(data)),
         };
         let answer = clio.client.write(errand, &write).await?;
-        let settled = clio.written(errand, self, &answer, found).await?;
+        let settled = clio.written(errand, self, &answer, found, ours).await?;
         let size = object.size.to_string();
         let shown = settled.shown.as_ref().and_then(|shown| shown.fields.get(CONTENT));
         if shown.is_some_and(|shown| shown.to_plain() != size) {
@@ -284,11 +291,11 @@ impl Documents {
     }
 }
 
-impl Upload<'_> {
+impl Documents {
     /// The content that is to be written.
-    async fn fetch(&self, documents: &Documents) -> Result<FetchedContent, Stop> {
-        self.clio.client.must_be_signed_in().await?;
-        let error = match documents.contents.fetch(self.source, self.push.run).await {
+    async fn fetch(&self, clio: &Clio, push: &PushRequest, source: &Source) -> Result<FetchedContent, Stop> {
+        clio.client.must_be_signed_in().await?;
+        let error = match self.contents.fetch(source, push.run).await {
             Ok(content) => return Ok(content),
             Err(error) => error,
         };

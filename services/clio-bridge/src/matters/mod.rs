@@ -20,6 +20,7 @@ use crate::errand::Errand;
 use crate::found::Found;
 use crate::kind::{Filters, Kind, Pushed, Reading, Work};
 use crate::settings::{BridgeSettings, CustomFieldSettings, CustomFieldType};
+use crate::whose::OurMatters;
 
 /// The name of the one field of a matter that is no custom field.
 pub(crate) const DESCRIPTION: &str = "description";
@@ -89,7 +90,15 @@ impl Kind for Matters {
         ])
     }
 
-    fn read(&self, found: &Found, page: &[Json]) -> Reading {
+    fn hangs_on_matters(&self) -> bool {
+        false
+    }
+
+    fn matter_of(&self, _found: &Found, _json: &Json) -> Option<u64> {
+        None
+    }
+
+    fn read(&self, found: &Found, _ours: &OurMatters, page: &[Json]) -> Reading {
         self.read_all(found, page).reading
     }
 
@@ -111,14 +120,15 @@ impl Kind for Matters {
     ) -> BoxFuture<'a, Result<Reading, CallError>> {
         async move {
             let read = self.read_all(found, page);
+            clio.note_ours(&read.reading.records);
             if !read.unknown.is_empty() {
                 if let Some(fresh) = clio.catalogue.explain(&read.unknown, errand).await? {
-                    return Ok(self.read(&fresh, page));
+                    return Ok(self.read_all(&fresh, page).reading);
                 }
             } else if read.may_lack_a_field(found) {
                 let fresh = clio.catalogue.of_last_minute(errand).await?;
                 if fresh.custom_fields != found.custom_fields {
-                    return Ok(self.read(&fresh, page));
+                    return Ok(self.read_all(&fresh, page).reading);
                 }
             }
             Ok(read.reading)
@@ -132,10 +142,12 @@ impl Kind for Matters {
         errand: &'a Errand,
         record: &'a Json,
         found: &'a Found,
+        _ours: &'a OurMatters,
     ) -> BoxFuture<'a, Option<Shown>> {
         async move {
             let page = std::slice::from_ref(record);
             let mut read = self.read_all(found, page);
+            clio.note_ours(&read.reading.records);
             if !read.unknown.is_empty() {
                 // The write is done: a failure to understand all of the answer is none of the write.
                 if let Ok(again) = self.understand(clio, errand, page, found).await {

@@ -17,6 +17,7 @@ use crate::found::Found;
 use crate::kind::{Kind, Pushed, Work};
 use crate::pages::ListBody;
 use crate::push::{Change, ChangeWrite, Settled, Stop, target_of};
+use crate::whose::OurMatters;
 
 impl Matters {
     /// Makes a matter.
@@ -56,7 +57,7 @@ impl Matters {
             needed: &[key_field, DESCRIPTION],
         };
         let answer = clio.write_change(errand, &mut change, &to).await?;
-        let settled = clio.written(errand, self, &answer, &found).await?;
+        let settled = clio.written(errand, self, &answer, &found, &OurMatters::default()).await?;
         Ok(settled.with_parked(change.parked().clone()))
     }
 
@@ -82,12 +83,13 @@ impl Matters {
         let (id, target) = target_of(self, push)?;
         let found = clio.catalogue.current(errand).await?;
         let now = clio.look_before(errand, self, task, &found).await?;
-        let handle = handle_of(now.as_ref().map_or(&target.handle, |shown| &shown.handle));
-        let (change, found) = self.work_out(clio, errand, &push.set, &handle.values, found).await?;
+        let handle = now.as_ref().map_or(&target.handle, |shown| &shown.handle).clone();
+        let values = handle_of(&handle).values;
+        let (change, found) = self.work_out(clio, errand, &push.set, &values, found).await?;
         if let Some(shown) = now {
             self.declared.must_still_be(shown, &push.set, &push.expect, change.parked())?;
         }
-        let mut settled = clio.patch(errand, self, (id, handle.etag.as_deref()), change, &found).await?;
+        let mut settled = clio.patch(errand, self, (id, &handle), change, &found).await?;
         // What shows no value and was not written may be empty, or a field that was deleted meanwhile: the next listing
         // tells.
         if let (OutcomeResult::Written, Some(shown)) = (settled.result, &mut settled.shown) {

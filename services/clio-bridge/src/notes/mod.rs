@@ -13,9 +13,10 @@ use serde_json::{Value as Json, json};
 use crate::api::{self, Resource};
 use crate::declared::Declared;
 use crate::found::Found;
-use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, is_our_matter};
+use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, matter_in};
 use crate::mark::without_mark;
 use crate::record::{RecordReader, etag_of};
+use crate::whose::OurMatters;
 
 const SUBJECT: &str = "subject";
 const DETAIL: &str = "detail";
@@ -49,10 +50,9 @@ impl Notes {
     }
 
     /// Reads a note; `None` if it is not one of ours.
-    fn read_one(&self, found: &Found, json: &Json, reading: &mut Reading) -> Option<Shown> {
-        let matter = json.get("matter").filter(|matter| is_our_matter(found, matter))?;
-        let is_of_matter = json.get("type").and_then(Json::as_str) == Some(api::NOTE_OF_MATTER);
-        let id = id_of(json).filter(|_| is_of_matter)?.to_string();
+    fn read_one(&self, ours: &OurMatters, json: &Json, reading: &mut Reading) -> Option<Shown> {
+        let matter = ours.of(json).filter(|_| is_of_matter(json))?;
+        let id = id_of(json)?.to_string();
         let mut record = RecordReader::new(self, json);
         record.set("id", Value::text(id.clone()));
         for name in ["date", "created_at"] {
@@ -64,9 +64,14 @@ impl Notes {
         let plain = json.get(DETAIL).and_then(Json::as_str).filter(|_| is_rich);
         let plain = plain.map(|detail| json!(rich_text::plain(detail)));
         record.take(DETAIL, plain.as_ref().or(json.get(DETAIL)));
-        let handle = json!({ "etag": etag_of(json) });
-        Some(record.finish(id, id_of(matter), handle, &mut reading.notices))
+        let handle = json!({ "etag": etag_of(json), "matter": matter });
+        Some(record.finish(id, Some(matter), handle, &mut reading.notices))
     }
+}
+
+/// Whether a note is one on a matter, and not on a contact.
+fn is_of_matter(json: &Json) -> bool {
+    json.get("type").and_then(Json::as_str) == Some(api::NOTE_OF_MATTER)
 }
 
 impl Kind for Notes {
@@ -83,8 +88,12 @@ impl Kind for Notes {
         Ok(Vec::new())
     }
 
-    fn read(&self, found: &Found, page: &[Json]) -> Reading {
-        Reading::of(page, |json, reading| self.read_one(found, json, reading))
+    fn matter_of(&self, _found: &Found, json: &Json) -> Option<u64> {
+        matter_in(json).filter(|_| is_of_matter(json))
+    }
+
+    fn read(&self, _found: &Found, ours: &OurMatters, page: &[Json]) -> Reading {
+        Reading::of(page, |json, reading| self.read_one(ours, json, reading))
     }
 
     fn create<'a>(&'a self, work: Work<'a>) -> BoxFuture<'a, Pushed> {
@@ -106,46 +115,41 @@ mod tests {
             "id": 7, "etag": "\"e\"", "type": "Matter", "subject": "Board up [DB litigation_notes.C-1.3]",
             "detail": detail, "detail_text_type": kind, "date": "2026-11-20",
             "created_at": "2026-11-20T09:00:00-06:00", "updated_at": "2026-11-20T15:00:00Z",
-            "matter": {"id": 5, "group": {"id": 1, "etag": "\"g\""}, "practice_area": {"id": 2}},
+            "matter": {"id": 5},
         })
+    }
+
+    fn read(note: Json, ours: &[u64]) -> Reading {
+        samples::notes().read(&samples::found(), &OurMatters::sample(ours), &[note])
     }
 
     #[test]
     fn a_note_is_shown_with_its_matter_without_its_mark_and_as_plain_text() {
-        let notes = samples::notes();
-        let shown =
-            notes.read(&samples::found(), &[note("<div>a &amp; b</div>", "rich_text")]).records.remove(0);
+        let shown = read(note("<div>a &amp; b</div>", "rich_text"), &[5]).records.remove(0);
         assert_eq!((shown.id.as_str(), shown.parent.as_deref()), ("7", Some("5")));
         assert_eq!(shown.key.map(|key| key.as_str().to_owned()).as_deref(), Some("7"));
         assert_eq!(shown.fields[SUBJECT], Value::text("Board up"));
         assert_eq!(shown.fields[DETAIL], Value::text("a & b"));
         assert_eq!(shown.fields["created_at"], Value::text("2026-11-20T15:00:00Z"));
-        assert_eq!(shown.handle, json!({"etag": "\"e\""}));
-        let plain = notes.read(&samples::found(), &[note("a <b> c", "plain_text")]).records.remove(0);
+        assert_eq!(shown.handle, json!({"etag": "\"e\"", "matter": 5}));
+        let plain = read(note("a <b> c", "plain_text"), &[5]).records.remove(0);
         assert_eq!(plain.fields[DETAIL], Value::text("a <b> c"));
     }
 
     #[test]
     fn nothing_of_a_note_on_a_matter_of_others_is_read() {
         let notes = samples::notes();
-        for (path, value) in [
-            ("group", json!({"id": 9})),
-            ("practice_area", Json::Null),
-            ("group", json!({"id": 1, "redacted": true})),
-        ] {
-            let mut foreign = note("privileged", "plain_text");
-            foreign["matter"][path] = value.clone();
-            foreign["date"] = json!("soon");
-            let reading = notes.read(&samples::found(), &[foreign]);
-            let is_ours = value.get("redacted").is_some();
-            assert_eq!(reading.records.len(), usize::from(is_ours), "{value}");
-            assert!(
-                is_ours || (reading.notices.is_empty() && !format!("{reading:?}").contains("privileged"))
-            );
+        let mut foreign = note("privileged", "plain_text");
+        foreign["date"] = json!("soon");
+        let reading = read(foreign.clone(), &[6]);
+        assert!(reading.records.is_empty() && reading.notices.is_empty());
+        assert!(!format!("{reading:?}").contains("privileged"));
+        assert_eq!(notes.matter_of(&samples::found(), &foreign), Some(5));
+        for (name, value) in [("type", json!("Contact")), ("matter", Json::Null)] {
+            let mut other = foreign.clone();
+            other[name] = value;
+            assert!(read(other.clone(), &[5]).records.is_empty());
+            assert_eq!(notes.matter_of(&samples::found(), &other), None, "Clio is not asked in vain");
         }
-        let mut of_contact = note("privileged", "plain_text");
-        of_contact["type"] = json!("Contact");
-        of_contact["matter"] = Json::Null;
-        assert!(notes.read(&samples::found(), &[of_contact]).records.is_empty());
     }
 }

@@ -14,7 +14,6 @@ use crate::kind::{Kind, Pushed, Work};
 use crate::mark::{attempts, bears_mark, with_mark};
 use crate::property_change::PropertyChange;
 use crate::push::{Change, ChangeWrite, Settled, Stop, parent_of, target_of};
-use crate::record::etag_of;
 
 impl Notes {
     fn change(&self, task: &PushTask) -> PropertyChange {
@@ -56,9 +55,9 @@ impl Notes {
             // Without its subject, which bears the mark, a note would not be found again.
             needed: &[SUBJECT],
         };
+        let ours = clio.must_be_ours(errand, matter, &found).await?;
         let answer = clio.write_change(errand, &mut change, &to).await?;
-        clio.must_be_below_ours(errand, self, &answer, &found).await?;
-        let settled = clio.written(errand, self, &answer, &found).await?;
+        let settled = clio.written(errand, self, &answer, &found, &ours).await?;
         Ok(settled.with_parked(change.parked().clone()))
     }
 
@@ -82,7 +81,7 @@ impl Notes {
             attempts.iter().any(|push| bears_mark(subject, push))
         };
         let marked: Vec<_> = all.into_iter().filter(bears_one).collect();
-        let same = self.read(found, &marked).records;
+        let same = self.understand(clio, errand, &marked, found).await?.records;
         self.declared.only_one(same, "subject bears the mark of one push", Some(SUBJECT))
     }
 
@@ -93,11 +92,11 @@ impl Notes {
         let (id, target) = target_of(self, push)?;
         let found = clio.catalogue.current(errand).await?;
         let now = clio.look_before(errand, self, task, &found).await?;
-        let etag = etag_of(now.as_ref().map_or(&target.handle, |shown| &shown.handle));
+        let handle = now.as_ref().map_or(&target.handle, |shown| &shown.handle).clone();
         let change = self.change(task);
         if let Some(shown) = now {
             self.declared.must_still_be(shown, &push.set, &push.expect, change.parked())?;
         }
-        clio.patch(errand, self, (id, etag.as_deref()), change, &found).await
+        clio.patch(errand, self, (id, &handle), change, &found).await
     }
 }

@@ -81,6 +81,12 @@ fn bridge(office: &Office, attachments: &Arc<Attachments>) -> ClioSystem {
         .unwrap()
 }
 
+/// The bridge sees a matter, as it has each to which something is to be added.
+async fn see(system: &ClioSystem, matter: i64) {
+    let seen = system.by_ids(&Office::collection(), &[matter.to_string()]).await.unwrap();
+    assert!(seen.records.iter().all(|matter| !matter.deleted));
+}
+
 async fn push(system: &ClioSystem, push: PushRequest, earlier: Option<Earlier>) -> Settled {
     Settled::of(effect(system, DOCUMENTS, push, earlier).await)
 }
@@ -132,7 +138,7 @@ async fn documents_that_came_from_elsewhere_are_shown_and_others_not() {
     office.admin.reset_calls().await.unwrap();
 
     let (records, _) = office.listed(DOCUMENTS).await;
-    assert_eq!(office.calls().await.reads, 1);
+    assert_eq!(office.calls().await.reads, 2, "the page, and whose its matters are");
     let told: Vec<_> = records.iter().map(|it| (it.id.clone(), it.fields["content"].clone())).collect();
     assert_eq!(told, [(full.id.to_string(), text("4")), (half.id.to_string(), Value::Null)]);
     assert_eq!(records[0].key.as_ref().unwrap().as_str(), "31");
@@ -150,6 +156,7 @@ async fn a_create_is_two_calls_and_an_upload_and_its_bytes_arrive() {
     let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
     let attachments = Attachments::of(&bytes);
     let system = bridge(&office, &attachments);
+    see(&system, matter.id).await;
     office.admin.reset_calls().await.unwrap();
     let done = push(&system, picture(matter.id, bytes.len()), None).await;
     assert_eq!((done.result, done.calls), (OutcomeResult::Written, 2), "{}", done.error);
@@ -214,7 +221,7 @@ async fn a_create_finds_its_key_and_two_of_a_key_are_told() {
     let system = bridge(&office, &Attachments::of(b"roof"));
     let unlisted = || PushRequest { absent_in: None, ..picture(matter.id, 4) };
     let found = push(&system, unlisted(), None).await;
-    assert_eq!((found.result, found.calls), (OutcomeResult::Exists, 1));
+    assert_eq!((found.result, found.calls), (OutcomeResult::Exists, 2));
     let second = office.admin.add_document(&with_key(matter.id, "31", Upload::of(b"roof"))).await.unwrap();
     let two = push(&system, unlisted(), None).await;
     assert_eq!((two.result, two.field.as_deref()), (OutcomeResult::Refused, Some("GIS_ID")));
@@ -236,14 +243,14 @@ async fn a_changed_content_is_a_new_version_and_overwrites_no_other() {
     change.set.insert("name".to_owned(), text("new roof.png"));
     change.expect.insert("name".to_owned(), text("roof.png"));
     let done = push(&system, change, None).await;
-    assert_eq!((done.result, done.calls), (OutcomeResult::Written, 3), "{}", done.error);
+    assert_eq!((done.result, done.calls), (OutcomeResult::Written, 4), "{}", done.error);
     let written = done.shown.unwrap();
     assert_eq!((&written.fields["content"], &written.fields["name"]), (&text("10"), &text("new roof.png")));
     assert_eq!(office.admin.document_bytes(id).await.unwrap(), b"a new roof"[..]);
     let page = |all: Vec<sandbox::clio::hand::DocumentPage>| all.into_iter().find(|it| it.id == id).unwrap();
     assert_eq!(page(office.admin.documents().await.unwrap()).versions.len(), 2);
     let again = push(&system, replaced(&shown, 10), Some(attempt(&office))).await;
-    assert_eq!((again.result, again.calls), (OutcomeResult::Unchanged, 1), "it was done before");
+    assert_eq!((again.result, again.calls), (OutcomeResult::Unchanged, 2), "it was done before");
 
     let by_hand = DocumentEdit { upload: Some(Upload::of(b"by hand")), ..DocumentEdit::default() };
     office.admin.edit_document(id, &by_hand).await.unwrap();

@@ -6,6 +6,7 @@ mod calendar_entries;
 mod documents;
 mod notes;
 mod office;
+mod privacy;
 mod pulls;
 mod pushes;
 mod service;

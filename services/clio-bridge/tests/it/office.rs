@@ -148,6 +148,14 @@ impl Office {
         self.admin.add_matter(&matter).await.unwrap()
     }
 
+    /// A matter of ours that the bridge has seen, as it has each to which something is to be added.
+    pub(crate) async fn add_seen(&self, warrant: &str) -> MatterPage {
+        let matter = self.add(warrant, &[]).await;
+        assert!(!self.pull(matter.id).await.deleted);
+        self.admin.reset_calls().await.unwrap();
+        matter
+    }
+
     /// The matters whose warrant this is, as a person sees them.
     pub(crate) async fn matters_of(&self, warrant: &str) -> Vec<MatterPage> {
         let all = self.admin.matters().await.unwrap();

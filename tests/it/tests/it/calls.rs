@@ -1,11 +1,12 @@
 //! What a sync costs in calls. The same at greater sizes is printed by `cargo run --release -p it --bin calls`.
 
 use it::costs::{Bound, Meter, Step, edit_matters, edit_rows};
-use it::town::value;
+use it::town::{object_id, value, whole_config};
 use it::{Town, TownOptions};
 use sandbox::GisOptions;
 use sandbox::calls::Counts;
-use sandbox::clio::hand::{FieldEdit, MatterEdit};
+use sandbox::client::GisEdit;
+use sandbox::clio::hand::{EntryEdit, FieldEdit, MatterEdit, NewNote};
 
 type Result = anyhow::Result<()>;
 
@@ -25,6 +26,23 @@ async fn rested_town_of(litigations: usize) -> anyhow::Result<Town> {
     town.migrate().await?;
     town.let_the_overlap_pass().await?;
     town.cycle().await?;
+    Ok(town)
+}
+
+/// A town of all kinds of routes that has migrated and then rested.
+async fn rested_whole_town_of(litigations: usize) -> anyhow::Result<Town> {
+    let town = Town::with(TownOptions {
+        gis: GisOptions::city(litigations, 7),
+        config: whole_config(),
+        overlap_seconds: 120,
+        ..TownOptions::default()
+    })
+    .await?;
+    town.migrate().await?;
+    for _ in 0..2 {
+        town.let_the_overlap_pass().await?;
+        town.cycle().await?;
+    }
     Ok(town)
 }
 
@@ -140,5 +158,62 @@ async fn custom_fields_are_read_again_at_an_unknown_option_and_at_nothing_else()
     assert_eq!(custom_fields().await?, 1);
     let row = town.row(&value(&matter, "Civil Warrant")).await?;
     assert_eq!(it::town::text(&row, "Court_Status"), "Mediation");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cycle_of_every_kind_with_nothing_changed_costs_six_calls_at_most() -> Result {
+    let town = rested_whole_town_of(30).await?;
+    let meter = Meter::start(&town).await?;
+    town.cycle().await?;
+    let step = cost(meter).await?;
+    assert_eq!(step.writes(), 0);
+    assert!(step.reads() <= 6, "{:?}", step.calls);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_edits_of_every_kind_cost_ten_reads_at_most_either_way() -> Result {
+    let town = rested_whole_town_of(60).await?;
+    let rows = town.rows().await?;
+    for (index, row) in (0_i64..20).zip(&rows) {
+        let edit = match index % 3 {
+            0 => GisEdit::field("BoardUp_Notes", format!("Boarded up again, {index}")),
+            1 => GisEdit::field("NextCourtDate", 4_070_908_800_000 + 86_400_000 * index),
+            _ => GisEdit::field("Court_Property_Owner", format!("Owner {index}")),
+        };
+        town.admin.edit_feature(town.layer(), object_id(row)?, &edit).await?;
+    }
+    let meter = Meter::start(&town).await?;
+    town.cycle().await?;
+    let step = cost(meter).await?;
+    assert!(step.reads() - custom_fields_read(&step.calls.clio) <= 10, "from the map: {:?}", step.calls);
+    town.let_the_overlap_pass().await?;
+    town.cycle().await?;
+    town.let_the_overlap_pass().await?;
+    let matters = town.matters().await?;
+    let entries = town.admin.calendar_entries().await?;
+    for (index, matter) in matters.iter().skip(30).take(20).enumerate() {
+        match (index % 3, entries.iter().find(|entry| entry.matter == Some(matter.id))) {
+            (0, _) => {
+                let note =
+                    NewNote { matter: matter.id, detail: format!("Seen {index}"), ..NewNote::default() };
+                town.admin.add_note(&note).await?;
+            }
+            (1, Some(entry)) => {
+                let start = entry.start_at + chrono::TimeDelta::days(7);
+                let edit = EntryEdit { start_at: Some(start), end_at: Some(start), ..EntryEdit::default() };
+                town.admin.edit_calendar_entry(entry.id, &edit).await?;
+            }
+            _ => {
+                let edit = MatterEdit::field("Defendent", Some(&format!("Defendant {index}")));
+                town.admin.edit_matter(matter.id, &edit).await?;
+            }
+        }
+    }
+    let meter = Meter::start(&town).await?;
+    town.cycle().await?;
+    let step = cost(meter).await?;
+    assert!(step.reads() - custom_fields_read(&step.calls.clio) <= 10, "from Clio: {:?}", step.calls);
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The `fields` parameter: which properties an answer carries.
 //!
-//! Source: "Fields" in Clio's API documentation. One level of braces; records of the second level may be named but
-//! give their default fields only.
+//! Source: "Fields" in Clio's API documentation, and the response schemas of the specification. One level of braces; a record
+//! of the second level may be named where the schema of the first has it, and gives its default fields only. The prose
+//! has an example that the schemas do not know, the client of a nested matter: it is refused here, for nobody may rely on it.
 
 use super::refusal::Refusal;
 use super::shape::Shape;
@@ -76,10 +77,10 @@ fn selected(part: &str, shape: &Shape) -> Result<Selected, Refusal> {
     let Some(inner) = nested else {
         return Ok(Selected { name: name.to_owned(), nested: None });
     };
-    let inner_shape = shape.nested(name).ok_or_else(|| unknown(inner))?;
+    let record = shape.nested(name).ok_or_else(|| unknown(inner))?;
     let mut names = Vec::new();
     for inner_name in inner.split(',').map(str::trim) {
-        if !inner_shape.has(inner_name) {
+        if !record.has(inner_name) {
             return Err(unknown(inner_name));
         }
         names.push(inner_name.to_owned());
@@ -93,7 +94,9 @@ fn unknown(name: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::collections::documents::DOCUMENT;
     use super::super::collections::matters::MATTER;
+    use super::super::collections::notes::NOTE;
     use super::*;
 
     #[test]
@@ -114,6 +117,19 @@ mod tests {
     fn braces_in_braces_are_refused_with_400() {
         let refusal = parse(Some("custom_field_values{custom_field{id}}"), &MATTER).unwrap_err();
         assert_eq!((refusal.status, refusal.kind), (400, "InvalidFields"));
+    }
+
+    #[test]
+    fn a_record_in_a_record_is_asked_for_what_its_own_schema_has_and_no_more() {
+        for bad in
+            ["matter{id,group}", "matter{practice_area}", "matter{client}", "matter{custom_field_values}"]
+        {
+            let refusal = parse(Some(bad), &NOTE).unwrap_err();
+            assert_eq!((refusal.status, refusal.kind), (400, "InvalidFields"), "{bad}");
+        }
+        assert!(parse(Some("matter{id,display_number,client_id}"), &NOTE).is_ok());
+        assert!(parse(Some("custom_field_values{custom_field,picklist_option}"), &MATTER).is_ok());
+        assert!(parse(Some("latest_document_version{creator,put_headers}"), &DOCUMENT).is_ok());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::house::{House, error_of};
 
 const SHOWN: &str = "fields=id,etag,summary,description,location,start_at,end_at,all_day,recurrence_rule,\
-    calendar_owner_id,created_at,updated_at,matter{id,group,practice_area},calendar_owner{id,name},\
+    calendar_owner_id,created_at,updated_at,matter{id},calendar_owner{id,name},\
     external_properties{id,name,value}";
 
 struct Court {
@@ -92,7 +92,6 @@ async fn an_entry_has_a_text_as_its_id_and_is_reached_by_the_number() {
     assert_eq!((&shown["all_day"], &shown["recurrence_rule"]), (&json!(false), &Value::Null));
     assert_eq!(shown["calendar_owner"], json!({"id": court.calendar, "name": "NP Clinic Calendar"}));
     assert_eq!(shown["matter"]["id"], court.matter);
-    assert!(shown["matter"]["group"]["id"].is_i64());
     assert_eq!(shown["external_properties"][0]["value"], "push-1");
     assert_eq!(court.found(&[("ids[]", &id)]).await, [id]);
 }

@@ -13,7 +13,7 @@ use crate::clio::filters::contains;
 use crate::clio::listing::Params;
 use crate::clio::records::{Stamp, Store};
 use crate::clio::refusal::Refusal;
-use crate::clio::shape::Shape;
+use crate::clio::shape::{Nested, Shape};
 use crate::clio::view::{Entity, Record, Shown, View, time};
 use crate::clio::write::Writer;
 
@@ -33,9 +33,9 @@ pub(crate) static CALENDAR_ENTRY: Shape = Shape {
         "updated_at",
     ],
     nested: &[
-        ("matter", &MATTER),
-        ("calendar_owner", &CALENDAR),
-        ("external_properties", &EXTERNAL_PROPERTY),
+        ("matter", Nested::Base(&MATTER)),
+        ("calendar_owner", Nested::Base(&CALENDAR)),
+        ("external_properties", Nested::Base(&EXTERNAL_PROPERTY)),
     ],
     defaults: &[],
 };

@@ -11,7 +11,7 @@ use crate::clio::filters::one_of;
 use crate::clio::listing::Params;
 use crate::clio::records::{Stamp, Store};
 use crate::clio::refusal::Refusal;
-use crate::clio::shape::Shape;
+use crate::clio::shape::{Nested, Shape};
 use crate::clio::view::{Entity, Record, Shown, View};
 use crate::clio::write::Writer;
 
@@ -19,7 +19,7 @@ use crate::clio::write::Writer;
 pub(crate) static CALENDAR: Shape = Shape {
     kind: "Calendar",
     plain: &["color", "name", "permission", "type", "visible", "created_at", "updated_at"],
-    nested: &[("creator", &USER)],
+    nested: &[("creator", Nested::Base(&USER))],
     defaults: &[],
 };
 

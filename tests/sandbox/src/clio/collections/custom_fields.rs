@@ -11,7 +11,7 @@ use crate::clio::filters::{contains, one_of};
 use crate::clio::listing::Params;
 use crate::clio::records::{Stamp, Store};
 use crate::clio::refusal::Refusal;
-use crate::clio::shape::Shape;
+use crate::clio::shape::{Nested, Shape};
 use crate::clio::view::time;
 use crate::clio::view::{Entity, Record, Shown, View};
 use crate::clio::write::Writer;
@@ -30,7 +30,7 @@ pub(crate) static CUSTOM_FIELD: Shape = Shape {
         "required",
         "display_order",
     ],
-    nested: &[("picklist_options", &PICKLIST_OPTION)],
+    nested: &[("picklist_options", Nested::Base(&PICKLIST_OPTION))],
     defaults: &[],
 };
 

@@ -9,7 +9,7 @@ use crate::clio::collections::users::USER;
 use crate::clio::listing::Params;
 use crate::clio::records::Stamp;
 use crate::clio::refusal::Refusal;
-use crate::clio::shape::Shape;
+use crate::clio::shape::{Nested, Shape};
 use crate::clio::storage::{self, Content};
 use crate::clio::view::{Entity, Record, Shown, View, time};
 
@@ -33,7 +33,7 @@ pub(crate) static DOCUMENT_VERSION: Shape = Shape {
         "put_headers",
         "fully_uploaded",
     ],
-    nested: &[("creator", &USER)],
+    nested: &[("creator", Nested::Base(&USER))],
     defaults: &[],
 };
 

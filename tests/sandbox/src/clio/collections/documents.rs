@@ -16,7 +16,7 @@ use crate::clio::filters::contains;
 use crate::clio::listing::Params;
 use crate::clio::records::{Stamp, Store};
 use crate::clio::refusal::Refusal;
-use crate::clio::shape::Shape;
+use crate::clio::shape::{Nested, Shape};
 use crate::clio::storage;
 use crate::clio::view::{Entity, Record, Shown, View, time};
 use crate::clio::write::Writer;
@@ -40,11 +40,11 @@ pub(crate) static DOCUMENT: Shape = Shape {
         "content_type",
     ],
     nested: &[
-        ("matter", &MATTER),
-        ("contact", &CONTACT),
-        ("creator", &USER),
-        ("latest_document_version", &DOCUMENT_VERSION),
-        ("external_properties", &EXTERNAL_PROPERTY),
+        ("matter", Nested::Base(&MATTER)),
+        ("contact", Nested::Base(&CONTACT)),
+        ("creator", Nested::Base(&USER)),
+        ("latest_document_version", Nested::Whole(&DOCUMENT_VERSION)),
+        ("external_properties", Nested::Base(&EXTERNAL_PROPERTY)),
     ],
     defaults: &[],
 };

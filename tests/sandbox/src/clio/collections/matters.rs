@@ -17,7 +17,7 @@ use crate::clio::filters::contains;
 use crate::clio::listing::Params;
 use crate::clio::records::{Stamp, Store};
 use crate::clio::refusal::Refusal;
-use crate::clio::shape::Shape;
+use crate::clio::shape::{Nested, Shape};
 use crate::clio::values;
 use crate::clio::view::{Entity, Record, Shown, View};
 use crate::clio::write::Writer;
@@ -41,10 +41,10 @@ pub(crate) static MATTER: Shape = Shape {
         "updated_at",
     ],
     nested: &[
-        ("client", &CONTACT),
-        ("group", &GROUP),
-        ("practice_area", &PRACTICE_AREA),
-        ("custom_field_values", &FIELD_VALUE),
+        ("client", Nested::Base(&CONTACT)),
+        ("group", Nested::Base(&GROUP)),
+        ("practice_area", Nested::Base(&PRACTICE_AREA)),
+        ("custom_field_values", Nested::Whole(&FIELD_VALUE)),
     ],
     defaults: &["display_number"],
 };
@@ -63,7 +63,10 @@ pub(crate) static FIELD_VALUE: Shape = Shape {
         "value",
         "soft_deleted",
     ],
-    nested: &[("custom_field", &CUSTOM_FIELD), ("picklist_option", &PICKLIST_OPTION)],
+    nested: &[
+        ("custom_field", Nested::Whole(&CUSTOM_FIELD)),
+        ("picklist_option", Nested::Whole(&PICKLIST_OPTION)),
+    ],
     defaults: &[],
 };
 

@@ -13,7 +13,7 @@ use crate::clio::filters::{contains, one_of};
 use crate::clio::listing::Params;
 use crate::clio::records::{Stamp, Store};
 use crate::clio::refusal::Refusal;
-use crate::clio::shape::Shape;
+use crate::clio::shape::{Nested, Shape};
 use crate::clio::view::{Entity, Record, Shown, View};
 use crate::clio::write::Writer;
 
@@ -30,7 +30,11 @@ pub(crate) static NOTE: Shape = Shape {
         "updated_at",
         "time_entries_count",
     ],
-    nested: &[("matter", &MATTER), ("contact", &CONTACT), ("author", &USER)],
+    nested: &[
+        ("matter", Nested::Base(&MATTER)),
+        ("contact", Nested::Base(&CONTACT)),
+        ("author", Nested::Base(&USER)),
+    ],
     defaults: &[],
 };
 

@@ -8,7 +8,7 @@ use crate::clio::filters::same_name;
 use crate::clio::listing::Params;
 use crate::clio::records::{Stamp, Store};
 use crate::clio::refusal::Refusal;
-use crate::clio::shape::Shape;
+use crate::clio::shape::{Nested, Shape};
 use crate::clio::view::{Entity, Record, Shown, View};
 
 /// A user.
@@ -24,7 +24,7 @@ pub(crate) static USER: Shape = Shape {
         "created_at",
         "updated_at",
     ],
-    nested: &[("account", &ACCOUNT)],
+    nested: &[("account", Nested::Base(&ACCOUNT))],
     defaults: &["name"],
 };
 
