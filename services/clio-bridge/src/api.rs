@@ -128,7 +128,7 @@ pub(crate) static DOCUMENTS: Resource = Resource {
     path: "documents",
     singular: "document",
     fields: "id,etag,name,content_type,updated_at,deleted_at,external_properties{name,value},\
-             latest_document_version{size,fully_uploaded},matter{id}",
+             latest_document_version{size,fully_uploaded,version_number},matter{id}",
     filters: &[("show_uncompleted", "true")],
     is_ordered: true,
     permission: "Documents",
@@ -156,8 +156,16 @@ pub(crate) const PUSH_PROPERTY: &str = "DATABRIDGE_ID";
 pub(crate) const KEY_PROPERTY: &str = "GIS_ID";
 
 /// What we ask of a document that waits for its bytes ("Documents", uploading).
-pub(crate) const UPLOAD_FIELDS: &str =
-    "id,etag,name,latest_document_version{uuid,put_url,put_headers,fully_uploaded}";
+pub(crate) const UPLOAD_FIELDS: &str = "id,etag,name,matter{id},\
+     latest_document_version{uuid,put_url,put_headers,fully_uploaded,version_number}";
+
+/// Where the versions of a document are listed.
+pub(crate) fn versions_of(document: u64) -> String {
+    format!("{}/{document}/versions.json", DOCUMENTS.path)
+}
+
+/// What we ask of a version in that list.
+pub(crate) const VERSION_FIELDS: &str = "id,size,version_number,fully_uploaded";
 
 /// The types of errors of a document whose bytes are not in the storage (yet): of no fault that stays
 /// (`Document#update`, `fully_uploaded`).

@@ -85,11 +85,21 @@ impl ClioClient {
         let (path, most) = (resource.list(), api::PAGE.to_string());
         let order: &[_] = if resource.is_ordered { &[api::ORDER] } else { &[] };
         let shape = [(api::LIMIT, most.as_str()), (api::FIELDS, resource.fields)];
-        let mut url = self.url(&path, &[resource.filters, filters, order, &shape].concat());
+        self.all_below(errand, &path, &[resource.filters, filters, order, &shape].concat()).await
+    }
+
+    /// All records of the list at this path, asked for with this query.
+    pub(crate) async fn all_below(
+        &self,
+        errand: &Errand,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<Json>, CallError> {
+        let mut url = self.url(path, query);
         let mut records = Vec::new();
         loop {
             let (body, answer) = self.page(errand, &url).await?;
-            let next = body.next().map(|next| self.next_page(&path, next)).transpose()?;
+            let next = body.next().map(|next| self.next_page(path, next)).transpose()?;
             let is_empty = body.data.is_empty();
             records.extend(body.data);
             match next {

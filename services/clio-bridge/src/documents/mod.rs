@@ -1,9 +1,12 @@
 //! Documents of our matters that came from elsewhere ("Documents").
 
+mod delivery;
 mod push;
 mod ticket;
 mod upload;
+mod version;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +19,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::api::{self, Resource, filter};
+use crate::clio::Clio;
 use crate::content_source::ContentSource;
 use crate::declared::Declared;
+use crate::errand::Errand;
 use crate::found::Found;
 use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, matter_in};
 use crate::record::{RecordReader, etag_of, external_property};
 use crate::settings::DocumentSettings;
 use crate::whose::OurMatters;
+
+use version::Version;
 
 pub(crate) use upload::Storage;
 
@@ -52,6 +59,35 @@ struct Handle {
     /// A new version needs the document's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// The number of the latest version. A person's upload makes another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    /// Whether that version waits for its bytes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unfinished: bool,
+}
+
+impl Handle {
+    /// Of a document as Clio shows it.
+    fn of(document: &Json) -> Self {
+        let latest = Version::latest_of(document);
+        Self {
+            etag: etag_of(document),
+            matter: matter_in(document),
+            name: document.get(NAME).and_then(Json::as_str).map(str::to_owned),
+            version: latest.number,
+            unfinished: !latest.is_whole,
+        }
+    }
+
+    /// As it came back with a push. What cannot be read is not known.
+    fn read(handle: &Json) -> Self {
+        serde_json::from_value(handle.clone()).unwrap_or_default()
+    }
+
+    fn tells_its_version(&self) -> bool {
+        self.version.is_some()
+    }
 }
 
 /// What the system file says of documents.
@@ -87,8 +123,15 @@ impl Documents {
     /// The collection's name.
     pub(crate) const NAME: &str = "documents";
 
-    /// Reads a document; `None` if it is not one of ours, or in the trash.
-    fn read_one(&self, ours: &OurMatters, json: &Json, reading: &mut Reading) -> Option<Shown> {
+    /// Reads a document, given what was found of the whole versions behind unfinished ones; `None` if it is not one of
+    /// ours, or in the trash.
+    fn read_one(
+        &self,
+        ours: &OurMatters,
+        behind: &WholeBehind,
+        json: &Json,
+        reading: &mut Reading,
+    ) -> Option<Shown> {
         let (matter, key) = (ours.of(json)?, key_of(json)?);
         let id = id_of(json)?.to_string();
         let mut record = RecordReader::new(self, json);
@@ -96,17 +139,13 @@ impl Documents {
         for name in [NAME, CONTENT_TYPE] {
             record.take(name, json.get(name));
         }
-        let version = json.get("latest_document_version").unwrap_or(&Json::Null);
-        let size = version.get("size").and_then(Json::as_u64);
-        match (is_fully_uploaded(version), size) {
-            (true, Some(size)) => record.take(CONTENT, Some(&json!(size.to_string()))),
-            // Its size is not told (yet), which is no other content.
-            (true, None) => {}
-            (false, _) => record.take(CONTENT, Some(&Json::Null)),
+        match content_of(json, behind) {
+            Content::None => record.take(CONTENT, Some(&Json::Null)),
+            Content::Of(size) => record.take(CONTENT, Some(&json!(size.to_string()))),
+            // Which is no other content.
+            Content::NotTold => {}
         }
-        let name = json.get(NAME).and_then(Json::as_str).map(str::to_owned);
-        let handle = Handle { etag: etag_of(json), matter: Some(matter), name };
-        let handle = serde_json::to_value(handle).unwrap_or_default();
+        let handle = serde_json::to_value(Handle::of(json)).unwrap_or_default();
         Some(record.finish(id, Some(matter), handle, &mut reading.notices))
     }
 }
@@ -117,13 +156,33 @@ fn key_of(json: &Json) -> Option<String> {
     external_property(json, api::KEY_PROPERTY).filter(|_| !is_trashed)
 }
 
-/// A version whose upload was marked as done. Samples of the reference show the mark as text, too.
-fn is_fully_uploaded(version: &Json) -> bool {
-    match version.get("fully_uploaded") {
-        Some(Json::Bool(is_full)) => *is_full,
-        Some(Json::String(is_full)) => is_full == "true",
-        _ => false,
-    }
+/// The latest whole version of documents whose latest one waits for its bytes, where there is one, by the document's id.
+type WholeBehind = BTreeMap<u64, Option<Version>>;
+
+/// What a person gets who opens a document.
+enum Content {
+    /// Nothing: its first upload was begun and not marked as done.
+    None,
+    /// A file of so many bytes.
+    Of(u64),
+    /// Clio does not tell (yet).
+    NotTold,
+}
+
+fn content_of(document: &Json, behind: &WholeBehind) -> Content {
+    let latest = Version::latest_of(document);
+    let whole = if latest.is_whole {
+        latest
+    } else if latest.may_hide_a_whole_one() {
+        match id_of(document).and_then(|id| behind.get(&id)) {
+            Some(Some(whole)) => *whole,
+            Some(None) => return Content::None,
+            None => return Content::NotTold,
+        }
+    } else {
+        return Content::None;
+    };
+    whole.size.map_or(Content::NotTold, Content::Of)
 }
 
 impl Kind for Documents {
@@ -144,7 +203,29 @@ impl Kind for Documents {
     }
 
     fn read(&self, _found: &Found, ours: &OurMatters, page: &[Json]) -> Reading {
-        Reading::of(page, |json, reading| self.read_one(ours, json, reading))
+        Reading::of(page, |json, reading| self.read_one(ours, &WholeBehind::new(), json, reading))
+    }
+
+    /// Where the upload of a new version broke off, a person still sees the one before, which must be asked for.
+    fn understand<'a>(
+        &'a self,
+        clio: &'a Clio,
+        errand: &'a Errand,
+        page: &'a [Json],
+        found: &'a Found,
+    ) -> BoxFuture<'a, Result<Reading, CallError>> {
+        async move {
+            let matters = page.iter().filter_map(|json| self.matter_of(found, json));
+            let ours = clio.ours_among(errand, matters, found).await?;
+            let mut behind = WholeBehind::new();
+            for json in page.iter().filter(|json| key_of(json).is_some() && ours.of(json).is_some()) {
+                if let Some(id) = id_of(json).filter(|_| Version::latest_of(json).may_hide_a_whole_one()) {
+                    behind.insert(id, self.last_whole(clio, errand, id).await?);
+                }
+            }
+            Ok(Reading::of(page, |json, reading| self.read_one(&ours, &behind, json, reading)))
+        }
+        .boxed()
     }
 
     fn tells_changes(&self) -> bool {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::is_fully_uploaded;
+use super::version::Version;
 
 /// Where the bytes go. The address is a secret: who has it may write there. It ends after ten minutes, or later.
 #[derive(Clone, Deserialize)]
@@ -32,7 +32,9 @@ impl std::fmt::Debug for Ticket {
 impl Ticket {
     /// The ticket of a document's latest version, where that waits for its bytes.
     pub(super) fn of(document: &Json) -> Option<Self> {
-        let version = document.get("latest_document_version").filter(|it| !is_fully_uploaded(it))?;
-        Self::deserialize(version).ok()
+        if Version::latest_of(document).is_whole {
+            return None;
+        }
+        Self::deserialize(document.get("latest_document_version")?).ok()
     }
 }

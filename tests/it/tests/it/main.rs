@@ -1,5 +1,6 @@
 //! The end-to-end, fault and crash tests.
 
+mod adopted_documents;
 mod auth;
 mod bad_answers;
 mod bad_input;

@@ -209,6 +209,10 @@ pub struct ClioSettings {
     /// The id of the user who is signed in at the consent page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_in_user: Option<i64>,
+    /// Whether a document's version shows its number only when it is fully uploaded: "the ordered number of when this
+    /// `DocumentVersion` was uploaded" can be read so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers_uploaded_versions: Option<bool>,
 }
 
 /// Tells a given `null` from an absent key.

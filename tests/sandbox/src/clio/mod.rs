@@ -185,6 +185,9 @@ impl ClioState {
         tokens.lifetime_seconds = settings.token_lifetime_seconds.unwrap_or(tokens.lifetime_seconds);
         tokens.rotate = settings.rotate_refresh_tokens.unwrap_or(tokens.rotate);
         tokens.repeat = settings.repeat_refresh_token.unwrap_or(tokens.repeat);
+        let store = &mut inner.kept.store;
+        store.numbers_uploaded_versions =
+            settings.numbers_uploaded_versions.unwrap_or(store.numbers_uploaded_versions);
         true
     }
 

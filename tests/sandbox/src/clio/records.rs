@@ -90,6 +90,9 @@ pub(crate) struct Store {
     /// Signs the addresses of the storage.
     #[serde(default = "storage::new_secret")]
     pub(crate) storage_secret: String,
+    /// Whether a version gets its number only when it is fully uploaded.
+    #[serde(default)]
+    pub(crate) numbers_uploaded_versions: bool,
 }
 
 /// Ids in Clio are 64 bits wide; the sandbox starts past 32 so that a narrow reader fails here first.
@@ -113,6 +116,7 @@ impl Default for Store {
             calendar_entries: Table::new(),
             documents: Table::new(),
             storage_secret: storage::new_secret(),
+            numbers_uploaded_versions: false,
         }
     }
 }

@@ -90,7 +90,9 @@ impl Entity for DocumentVersion {
             "uuid" => json!(self.uuid),
             "filename" => json!(self.filename),
             "size" => json!(self.shown_content().map(|content| content.size)),
-            "version_number" => json!(self.number),
+            "version_number" if self.fully_uploaded || !view.store.numbers_uploaded_versions => {
+                json!(self.number)
+            }
             "content_type" => json!(self.content_type),
             "received_at" => time(self.received_at),
             "fully_uploaded" => json!(self.fully_uploaded),
