@@ -1,6 +1,7 @@
 //! Answering push requests: intent, effect, outcome, acknowledgement.
 
 mod desk;
+mod long;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -8,9 +9,9 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use databridge_broker::{Broker, BucketError, Inbox, Job, TopologyError, consumers};
+use databridge_broker::{Broker, BucketError, ConsumerPlan, Inbox, Job, TopologyError, consumers};
 use databridge_model::subject::Lane;
-use databridge_runtime::{CancellationToken, jittered};
+use databridge_runtime::CancellationToken;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -32,50 +33,68 @@ impl<S: OutsideSystem> Pushes<S> {
 
     /// Works until told to stop; what is under way then is finished.
     pub async fn run(self, stop: CancellationToken) -> Result<(), PushesError> {
-        let live = Inbox::open(&self.broker, consumers::pushes(self.system.name(), Lane::Live)).await?;
-        let bulk = Inbox::open(&self.broker, consumers::pushes(self.system.name(), Lane::Bulk)).await?;
-        let desk = Arc::new(Desk::open(self.broker.clone(), Arc::clone(&self.system)).await?);
-        let (mut takes, mut long_ones) = (JoinSet::new(), JoinSet::new());
+        let name = self.system.name();
+        let short = Lane::BOTH.map(|lane| consumers::pushes(name, lane));
+        let long = Lane::BOTH.map(|lane| consumers::long_pushes(name, lane));
+        let has_long_ones = self.system.collections().iter().any(|it| self.system.takes_long(it));
+        let queues = short.iter().chain(long.iter().filter(|_| has_long_ones)).cloned().collect();
+        let lanes = Lanes::open(&self.broker, short).await?;
+        let long = if has_long_ones { Some(Lanes::open(&self.broker, long).await?) } else { None };
+        let desk = Arc::new(Desk::open(self.broker.clone(), Arc::clone(&self.system), queues).await?);
         let _telling = desk.waits.telling();
+        let long_ones = async {
+            if let Some(lanes) = &long {
+                long::run(self.system.as_ref(), lanes, &desk, &stop).await;
+            }
+        };
+        tokio::join!(self.run_short_ones(&lanes, &desk, &stop), long_ones);
+        Ok(())
+    }
+
+    async fn run_short_ones(&self, lanes: &Lanes, desk: &Arc<Desk<S>>, stop: &CancellationToken) {
+        let mut takes = JoinSet::new();
         while !stop.is_cancelled() {
             desk.waits.looking();
             let jobs = tokio::select! {
                 () = stop.cancelled() => break,
-                jobs = next_jobs(self.system.as_ref(), &live, &bulk) => jobs,
+                jobs = next_jobs(self.system.as_ref(), lanes) => jobs,
             };
-            while let Some(ended) = long_ones.try_join_next() {
-                tell_of_panic(ended);
-            }
-            let (long, short): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| desk.takes_long(job));
-            for job in long {
-                if long_ones.len() < MOST_LONG + MOST_LONG_WAITING {
-                    long_ones.spawn(Arc::clone(&desk).deal_with_long(job, stop.clone()));
-                } else {
-                    job.again_after(jittered(LONG_ONES_APART)).await;
-                }
-            }
+            let (long, mut short): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| desk.takes_long(job));
+            let set_aside =
+                long.into_iter().map(|job| async { (!desk.set_aside(&job).await).then_some(job) });
+            short.extend(futures::future::join_all(set_aside).await.into_iter().flatten());
             if !short.is_empty() {
-                let take = takes.spawn(Arc::clone(&desk).deal_with(short));
+                let take = takes.spawn(Arc::clone(desk).deal_with(short));
                 wait_for(&take, &mut takes).await;
             }
         }
-        for tasks in [&mut takes, &mut long_ones] {
-            while let Some(ended) = tasks.join_next().await {
-                tell_of_panic(ended);
-            }
-        }
-        Ok(())
+        finish(takes).await;
     }
 }
 
-/// The most pushes with a content done at once.
-const MOST_LONG: usize = 4;
+/// A system's pushes of both lanes.
+#[derive(Debug)]
+struct Lanes {
+    live: Inbox,
+    bulk: Inbox,
+}
 
-/// The most that wait here for their turn; the rest waits with the broker.
-const MOST_LONG_WAITING: usize = 4;
+impl Lanes {
+    async fn open(broker: &Broker, [live, bulk]: [ConsumerPlan; 2]) -> Result<Self, TopologyError> {
+        Ok(Self { live: Inbox::open(broker, live).await?, bulk: Inbox::open(broker, bulk).await? })
+    }
 
-/// How long a push with a content waits with the broker, roughly.
-const LONG_ONES_APART: Duration = Duration::from_secs(10);
+    /// Up to so many pushes: live ones first, bulk where none wait. And the lane that they are from.
+    async fn next(&self, most: usize) -> (&Inbox, Vec<Job>) {
+        for lane in [&self.live, &self.bulk] {
+            let jobs = lane.take_waiting(most).await;
+            if !jobs.is_empty() {
+                return (lane, jobs);
+            }
+        }
+        (&self.live, self.live.take(most, Duration::from_millis(500), Duration::from_millis(1)).await)
+    }
+}
 
 /// A take that is not done by then goes on beside the next one.
 const QUICK: Duration = Duration::from_secs(2);
@@ -108,19 +127,17 @@ fn tell_of_panic(ended: Result<(), JoinError>) {
     }
 }
 
-/// As many pushes as the system can begin now: live ones first, bulk where none wait.
-async fn next_jobs<S: OutsideSystem>(system: &S, live: &Inbox, bulk: &Inbox) -> Vec<Job> {
+/// Waits for what is under way.
+async fn finish(mut tasks: JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        tell_of_panic(ended);
+    }
+}
+
+/// As many pushes as the system can begin now.
+async fn next_jobs<S: OutsideSystem>(system: &S, lanes: &Lanes) -> Vec<Job> {
     let most = system.capacity().await;
-    let mut lane = live;
-    let mut jobs = live.take_waiting(most).await;
-    if jobs.is_empty() {
-        lane = bulk;
-        jobs = bulk.take_waiting(most).await;
-    }
-    if jobs.is_empty() {
-        lane = live;
-        jobs = live.take(most, Duration::from_millis(500), Duration::from_millis(1)).await;
-    }
+    let (lane, jobs) = lanes.next(most).await;
     let comes_with_others =
         |job: &Job| place_of(job.subject()).is_some_and(|it| system.in_batches(&it.collection));
     if jobs.iter().any(comes_with_others) { with_others(lane, jobs, most).await } else { jobs }

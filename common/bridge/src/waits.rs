@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
 use databridge_broker::async_nats::jetstream::stream::RawMessageErrorKind;
-use databridge_broker::{Broker, Envelope, consumers, names};
-use databridge_model::subject::{self, Lane};
+use databridge_broker::{Broker, ConsumerPlan, Envelope, names};
+use databridge_model::subject;
 use databridge_model::{Failure, FailureClass, PushRequest, RunId, SystemName, Waiting};
 use tokio::task::JoinSet;
 
@@ -25,6 +25,8 @@ const ORDINARY_LIMIT: Duration = Duration::from_secs(75);
 pub(crate) struct Waits {
     broker: Broker,
     system: SystemName,
+    /// Where its pushes wait.
+    queues: Vec<ConsumerPlan>,
     state: Mutex<State>,
 }
 
@@ -35,8 +37,8 @@ pub(crate) struct Telling {
 }
 
 impl Waits {
-    pub(crate) fn new(broker: Broker, system: SystemName) -> Arc<Self> {
-        Arc::new(Self { broker, system, state: Mutex::new(State::new(Instant::now())) })
+    pub(crate) fn new(broker: Broker, system: SystemName, queues: Vec<ConsumerPlan>) -> Arc<Self> {
+        Arc::new(Self { broker, system, queues, state: Mutex::new(State::new(Instant::now())) })
     }
 
     /// The pushes are looked for now: nothing holds up the system's work.
@@ -106,10 +108,9 @@ impl Waits {
     /// How many pushes to the system have no answer yet.
     async fn pushes_that_wait(&self) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
         let mut pushes = 0;
-        for lane in [Lane::Live, Lane::Bulk] {
-            let plan = consumers::pushes(&self.system, lane);
+        for plan in &self.queues {
             let consumer: PullConsumer =
-                self.broker.jetstream().get_consumer_from_stream(plan.durable, plan.stream).await?;
+                self.broker.jetstream().get_consumer_from_stream(&plan.durable, plan.stream).await?;
             let info = consumer.cached_info();
             pushes += info.num_pending + u64::try_from(info.num_ack_pending)?;
         }
@@ -134,9 +135,8 @@ impl Waits {
             return Vec::new();
         };
         let mut due = Vec::new();
-        for lane in [Lane::Live, Lane::Bulk] {
-            let lane = format!("push.{}.{}.>", lane.as_str(), self.system);
-            let Ok(first) = stream.get_first_raw_message_by_subject(lane, 1).await else { continue };
+        for subject in self.queues.iter().flat_map(|plan| &plan.filters) {
+            let Ok(first) = stream.get_first_raw_message_by_subject(subject, 1).await else { continue };
             let push: Option<PushRequest> = serde_json::from_slice(&first.payload).ok();
             let message = format!("{} takes no calls at the moment, its limit is used up", self.system);
             let why = Failure { class: FailureClass::Limited, message, field: None };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::{self, AckKind, consumer};
 use bytes::Bytes;
 use databridge_model::{BodyError, DeadAttempt, DeadLetter, decode, subject};
@@ -169,6 +170,23 @@ impl Job {
         if let Err(error) = self.broker.client.send_request(reply, request).await {
             tracing::debug!(%error, subject = self.subject(), "An acknowledgement is not confirmed.");
         }
+    }
+
+    /// Stores it under another subject, with this body and its own headers. The caller answers it with [`Job::done`]
+    /// afterwards; stored again because that was lost, it is there once, for ten minutes at least.
+    pub async fn store_as(&self, subject: String, body: Bytes) -> Result<u64, PublishError> {
+        let mut headers = HeaderMap::new();
+        for (name, values) in self.message.headers.iter().flat_map(HeaderMap::iter) {
+            // What the broker was told of the message itself is not for the copy.
+            if !name.to_string().starts_with("Nats-") {
+                for value in values {
+                    headers.append(name.clone(), value.clone());
+                }
+            }
+        }
+        let id = format!("{}-{}", self.stream, self.sequence);
+        headers.insert(async_nats::header::NATS_MESSAGE_ID, id.as_str());
+        self.broker.publish_bytes(subject, body, headers).await
     }
 
     /// Gives it back, to come again after so long (at most a minute; longer waits are schedules).

@@ -132,7 +132,7 @@ fn streams(replicas: usize) -> Vec<stream::Config> {
             allow_message_schedules: true,
             allow_message_ttl: true,
             allow_rollup: true,
-            ..base(names::PUSH, &["push.>", "later.>"])
+            ..base(names::PUSH, &["push.>", "long.>", "later.>"])
         },
         stream::Config {
             discard: stream::DiscardPolicy::New,
@@ -241,6 +241,15 @@ pub mod consumers {
             stream: names::PUSH,
             durable: format!("{system}-{}", lane.as_str()),
             filters: vec![format!("push.{}.{system}.>", lane.as_str())],
+        }
+    }
+
+    /// The pushes of one lane that its bridge has set aside because they take long.
+    pub fn long_pushes(system: &SystemName, lane: Lane) -> ConsumerPlan {
+        ConsumerPlan {
+            stream: names::PUSH,
+            durable: format!("{system}-{}-long", lane.as_str()),
+            filters: vec![format!("long.{}.{system}.>", lane.as_str())],
         }
     }
 }

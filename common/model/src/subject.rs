@@ -25,6 +25,11 @@ pub fn push(lane: Lane, system: &SystemName, collection: &CollectionName, key: &
     format!("push.{}.{system}.{collection}.{key}", lane.as_str())
 }
 
+/// `long.<live or bulk>.<system>.<collection>.<key>`: a push that takes long, where its bridge has set it aside.
+pub fn long_push(lane: Lane, system: &SystemName, collection: &CollectionName, key: &KeyToken) -> String {
+    format!("long.{}.{system}.{collection}.{key}", lane.as_str())
+}
+
 /// `outcome.<system>.<collection>.<key>`.
 pub fn outcome(system: &SystemName, collection: &CollectionName, key: &KeyToken) -> String {
     format!("outcome.{system}.{collection}.{key}")
@@ -84,6 +89,15 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Both, live first.
+    pub const BOTH: [Self; 2] = [Self::Live, Self::Bulk];
+
+    /// The lane of a push's subject.
+    pub fn of_push(subject: &str) -> Option<Self> {
+        let lane = subject.split('.').nth(1)?;
+        Self::BOTH.into_iter().find(|it| it.as_str() == lane)
+    }
+
     /// The token in the subject.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -112,6 +126,10 @@ mod tests {
         let subject = push(Lane::Live, &system, &collection, &key);
         assert_eq!(subject, "push.live.clio.matters.E=201=2E2");
         assert_eq!(record_parts(&subject, 2), Some(("clio", "matters", "E=201=2E2")));
+        assert_eq!(Lane::of_push(&subject), Some(Lane::Live));
+        let aside = long_push(Lane::Bulk, &system, &collection, &key);
+        assert_eq!(aside, "long.bulk.clio.matters.E=201=2E2");
+        assert_eq!(record_parts(&aside, 2), Some(("clio", "matters", "E=201=2E2")));
     }
 
     #[test]

@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use databridge_broker::{Broker, Bucket, BucketError, Envelope, Job, PublishError, keep_alive, names};
-use databridge_model::subject;
+use databridge_broker::{
+    Broker, Bucket, BucketError, ConsumerPlan, Envelope, Job, PublishError, keep_alive, names,
+};
+use databridge_model::subject::{self, Lane};
 use databridge_model::{
     CollectionName, Failure, FailureClass, KeyToken, Outcome, OutcomeResult, PushId, PushRequest, SystemName,
 };
 use databridge_runtime::{CancellationToken, jittered};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::long::LONG_ONES_APART;
 use super::turn::{Turn, UnderWay};
-use super::{LONG_ONES_APART, MOST_LONG};
 use crate::waits::Waits;
 use crate::{Applied, Earlier, Effect, Intent, OutsideSystem, PushTask, StillMine};
 
@@ -31,7 +32,6 @@ pub(super) struct Desk<S> {
     applied: Bucket<Applied>,
     worker: String,
     under_way: UnderWay,
-    long_ones: Semaphore,
     pub(super) waits: Arc<Waits>,
 }
 
@@ -70,16 +70,19 @@ impl Place {
 
 impl<S: OutsideSystem> Desk<S> {
     /// Opens what it keeps.
-    pub(super) async fn open(broker: Broker, system: Arc<S>) -> Result<Self, BucketError> {
+    pub(super) async fn open(
+        broker: Broker,
+        system: Arc<S>,
+        queues: Vec<ConsumerPlan>,
+    ) -> Result<Self, BucketError> {
         Ok(Self {
-            waits: Waits::new(broker.clone(), system.name().clone()),
+            waits: Waits::new(broker.clone(), system.name().clone(), queues),
             intents: broker.bucket(names::INTENTS).await?,
             applied: broker.bucket(names::APPLIED).await?,
             worker: broker.new_worker_name(),
             system,
             broker,
             under_way: UnderWay::default(),
-            long_ones: Semaphore::new(MOST_LONG),
         })
     }
 
@@ -88,17 +91,30 @@ impl<S: OutsideSystem> Desk<S> {
         place_of(job.subject()).is_some_and(|place| self.system.takes_long(&place.collection))
     }
 
-    /// A push with a content, when it is its turn.
-    pub(super) async fn deal_with_long(self: Arc<Self>, job: Job, stop: CancellationToken) {
-        let _keeper = keep_alive(vec![job.clone()], self.broker.ack_wait() / 3);
-        let _permit = tokio::select! {
-            () = stop.cancelled() => return job.again_after(Duration::ZERO).await,
-            permit = self.long_ones.acquire() => permit,
+    /// Puts a push that may take minutes where those wait that do; `false` if it cannot be read, which is dealt with at
+    /// once.
+    pub(super) async fn set_aside(&self, job: &Job) -> bool {
+        let place = place_of(job.subject());
+        let (Some(place), Some(lane), Ok(push)) =
+            (place, Lane::of_push(job.subject()), job.read::<PushRequest>("a push request"))
+        else {
+            return false;
         };
-        // The broker may have given it to another while it waited.
-        if !job.is_stale() {
-            Arc::clone(&self).deal_with(vec![job]).await;
+        // A person's push goes by the sequence that it has here.
+        let id = push.push.clone().unwrap_or_else(|| PushId::of_person(job.sequence()));
+        let body = serde_json::to_vec(&PushRequest { push: Some(id), ..push }).unwrap_or_default();
+        let subject = subject::long_push(lane, &place.system, &place.collection, &place.key);
+        match job.store_as(subject, body.into()).await {
+            Ok(_) => {
+                fail::fail_point!("push.after-set-aside");
+                job.done().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, subject = job.subject(), "A push could not be set aside; it comes again.");
+                job.again_after(jittered(Duration::from_secs(2))).await;
+            }
         }
+        true
     }
 
     /// The pushes of one take.

@@ -18,7 +18,8 @@ use futures::StreamExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{MOST_LONG, Pushes, PushesError};
+use super::long::MOST_LONG;
+use super::{Pushes, PushesError};
 use crate::{Effect, Intent, OutsideSystem, Page, PushTask, Shown, Span, Start};
 
 const FILMS: &str = "films";
@@ -111,6 +112,22 @@ impl OutsideSystem for Held {
     }
 }
 
+/// A push to the record of this key.
+fn push_of(push: Option<PushId>, key: &str) -> PushRequest {
+    PushRequest {
+        push,
+        op: Op::Create,
+        target: None,
+        set: Fields::new(),
+        parent: None,
+        source: None,
+        expect: Fields::new(),
+        absent_in: None,
+        run: None,
+        why: key.to_owned(),
+    }
+}
+
 struct Bench {
     broker: Broker,
     system: Held,
@@ -139,30 +156,28 @@ impl Bench {
 
     /// A push of a link to the record of this key.
     async fn push(&self, collection: &str, key: &str, link: &str) {
-        let push = PushRequest {
-            push: Some(PushId { link: link.to_owned(), counter: 1 }),
-            op: Op::Create,
-            target: None,
-            set: Fields::new(),
-            parent: None,
-            source: None,
-            expect: Fields::new(),
-            absent_in: None,
-            run: None,
-            why: key.to_owned(),
-        };
+        self.push_on(Lane::Live, collection, key, link).await;
+    }
+
+    async fn push_on(&self, lane: Lane, collection: &str, key: &str, link: &str) {
+        let push = push_of(Some(PushId { link: link.to_owned(), counter: 1 }), key);
         let token = KeyToken::from_subject(key);
-        let subject = subject::push(Lane::Live, &self.system.name, &collection.parse().unwrap(), &token);
+        let subject = subject::push(lane, &self.system.name, &collection.parse().unwrap(), &token);
         self.broker.publish(subject, &push, &Envelope::default()).await.unwrap();
     }
 
     /// The next outcome: the link of its push.
     async fn outcome(&mut self) -> String {
+        self.outcome_of().await.link
+    }
+
+    /// The next outcome: its push.
+    async fn outcome_of(&mut self) -> PushId {
         let told =
             tokio::time::timeout(Duration::from_secs(30), self.outcomes.next()).await.unwrap().unwrap();
         let outcome: Outcome = serde_json::from_slice(&told.payload).unwrap();
         assert_eq!(outcome.result, OutcomeResult::Written);
-        outcome.push.link
+        outcome.push
     }
 
     /// Waits until this is so.
@@ -200,6 +215,55 @@ async fn long_pushes_hold_up_no_others_and_at_most_four_are_done_at_once() {
     }
     assert_eq!(done, films.iter().cloned().collect());
     assert_eq!(bench.system.seen.lock().unwrap().most_films, MOST_LONG);
+    bench.end().await;
+}
+
+/// More than the broker gives out of one lane before it has heard of the first.
+const VERY_MANY: usize = 2_100;
+
+#[tokio::test]
+async fn a_lane_full_of_long_pushes_holds_up_no_others_in_either_lane() {
+    let mut bench = Bench::at_work(60).await;
+    for lane in [Lane::Live, Lane::Bulk] {
+        for some in (0..VERY_MANY).collect::<Vec<_>>().chunks(100) {
+            let films = some.iter().map(|number| format!("film-{}-{number}", lane.as_str()));
+            let films = films.map(|film| {
+                let bench = &bench;
+                async move { bench.push_on(lane, FILMS, &film, &film).await }
+            });
+            futures::future::join_all(films).await;
+        }
+    }
+    bench.until("four films are begun", |seen| seen.under_way.len() == MOST_LONG).await;
+    for (lane, matter) in [(Lane::Live, "E-1"), (Lane::Bulk, "E-2")] {
+        bench.system.release(matter);
+        bench.push_on(lane, MATTERS, matter, matter).await;
+        assert_eq!(bench.outcome().await, matter);
+    }
+    assert_eq!(bench.system.seen.lock().unwrap().most_films, MOST_LONG);
+    for film in bench.system.seen.lock().unwrap().under_way.clone() {
+        bench.system.release(&film);
+    }
+    bench.outcome().await;
+    // The others are held for good.
+    bench.worker.abort();
+}
+
+#[tokio::test]
+async fn a_push_that_is_set_aside_twice_is_done_once_and_a_persons_keeps_its_id() {
+    let mut bench = Bench::at_work(60).await;
+    bench.system.release("film");
+    let (name, films) = (bench.system.name.clone(), FILMS.parse().unwrap());
+    let token = KeyToken::from_subject("film");
+    let first = subject::push(Lane::Live, &name, &films, &token);
+    let sequence = bench.broker.publish(first, &push_of(None, "film"), &Envelope::default()).await.unwrap();
+    let id = PushId::of_person(sequence);
+    assert_eq!(bench.outcome_of().await, id);
+    // As if the bridge had died between the copy and the acknowledgement, long ago.
+    let aside = subject::long_push(Lane::Live, &name, &films, &token);
+    bench.broker.publish(aside, &push_of(Some(id.clone()), "film"), &Envelope::default()).await.unwrap();
+    assert_eq!(bench.outcome_of().await, id);
+    assert_eq!(bench.system.begun("film"), 1);
     bench.end().await;
 }
 

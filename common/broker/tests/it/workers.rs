@@ -2,8 +2,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use databridge_broker::{Broker, Handler, Inbox, Job, Verdict, Worker, consumers};
-use databridge_model::DeadLetter;
+use databridge_broker::{Broker, Envelope, Handler, Inbox, Job, Verdict, Worker, consumers, names};
+use databridge_model::subject::{self, Lane};
+use databridge_model::{DeadLetter, KeyToken, RunId};
 use databridge_runtime::CancellationToken;
 use tokio::sync::{Semaphore, watch};
 
@@ -293,4 +294,27 @@ async fn a_worker_that_is_told_to_stop_finishes_what_it_has() {
     running.await.unwrap();
     assert_eq!(handler.tries(), ["a1"]);
     assert_eq!(inbox.settled_up_to().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_message_is_stored_under_another_subject_once_with_its_own_headers() {
+    let office = Office::open().await;
+    let films = "films".parse().unwrap();
+    let system = "clio".parse().unwrap();
+    let key = KeyToken::from_subject("31");
+    let subject = subject::push(Lane::Live, &system, &films, &key);
+    let envelope = Envelope::of_run(Some(RunId(7))).with_id("first");
+    office.broker.publish(subject, &"body", &envelope).await.unwrap();
+    let inbox = Inbox::open(&office.broker, consumers::pushes(&system, Lane::Live)).await.unwrap();
+    let job = inbox.take(1, PATIENCE, Duration::ZERO).await.remove(0);
+    let aside = subject::long_push(Lane::Live, &system, &films, &key);
+    for _ in 0..2 {
+        job.store_as(aside.clone(), "copy".into()).await.unwrap();
+    }
+    job.done().await;
+    assert_eq!(office.count(names::PUSH).await, 1);
+    let stream = office.broker.jetstream().get_stream(names::PUSH).await.unwrap();
+    let copy = stream.get_last_raw_message_by_subject(&aside).await.unwrap();
+    assert_eq!(copy.payload, "copy");
+    assert!(copy.headers.get("traceparent").is_some(), "the run's trace goes on: {:?}", copy.headers);
 }
