@@ -16,6 +16,7 @@ pub mod csv_layer;
 pub mod data_layer;
 pub mod endpoints;
 pub mod faults;
+mod files;
 mod gateway;
 pub mod gis;
 mod keep;

@@ -33,12 +33,12 @@ use serde_json::Value;
 use crate::calls::Effect;
 use crate::clock::Clock;
 use crate::endpoints;
+use crate::files::Files;
 use crate::strays::Strays;
 use hand::{ClioSettings, RateWindow, TextLimits};
 use limits::Limits;
 use oauth::{App, OAuth, TokenRules};
 use records::Store;
-use storage::ContentFiles;
 
 pub(crate) use admin::{admin_router, edited};
 pub(crate) use desk::DeskError;
@@ -112,7 +112,7 @@ pub(crate) struct ClioState {
     app_name: String,
     inner: Mutex<Inner>,
     strays: Strays,
-    files: ContentFiles,
+    files: Files,
 }
 
 impl ClioState {
@@ -142,7 +142,7 @@ impl ClioState {
             app_name: options.app_name,
             inner: Mutex::new(Inner { app, kept, limits: Limits::default() }),
             strays: Strays::default(),
-            files: ContentFiles::new(options.document_folder),
+            files: storage::bucket(options.document_folder),
         }
     }
 

@@ -86,9 +86,9 @@ async fn content(
             Ok(Content::Generated(Generated { seed, size, content_type: content_type.to_owned() }))
         }
         (None, None) => {
-            let received = state.files.receive(state.take_file_number(), body.into_data_stream()).await;
-            let received = received.map_err(|error| AdminRefusal::Edit(error.to_string()))?;
-            Ok(received.into_content())
+            let received = state.receive(body.into_data_stream()).await;
+            let content = received.and_then(|file| Ok(Content::of_file(&file)?));
+            content.map_err(|error| AdminRefusal::Edit(error.to_string()))
         }
         _ => Err(AdminRefusal::Edit("seed and size must both be given, or none of them".to_owned())),
     }
@@ -114,7 +114,7 @@ pub(super) async fn add(
         })
     };
     if added.is_err() {
-        state.files.forget(&[content]);
+        state.forget(&[content]);
     }
     let (id, global_id) = added?;
     Ok(Json(json!({ "id": id, "global_id": global_id })))
@@ -141,9 +141,9 @@ pub(super) async fn replace(
         })
     };
     match replaced {
-        Ok((_, unneeded)) => state.files.forget(&[unneeded]),
+        Ok((_, unneeded)) => state.forget(&[unneeded]),
         Err(refusal) => {
-            state.files.forget(&[content]);
+            state.forget(&[content]);
             return Err(refusal);
         }
     }
@@ -159,7 +159,7 @@ pub(super) async fn delete(
     let layer = layer_with_attachments(&mut contents, id)?;
     let deleted = layer.delete_attachments(object_id, &[attachment], true, person(state.now()));
     let (_, unneeded) = deleted.map_err(|_| AdminRefusal::NoAttachment(attachment))?;
-    state.files.forget(&unneeded);
+    state.forget(&unneeded);
     Ok(done())
 }
 

@@ -9,14 +9,14 @@ use multer::{Field, Multipart};
 use serde_json::{Value, json};
 
 use super::attachment_edits::{NewAttachment, Outcome, outcome_body};
-use super::attachment_files::{ReceiveError, ReceivedFile};
 use super::attachments::{self, Attachment};
-use super::content::Content;
+use super::content::{AttachmentFile, Content};
 use super::edits::Hand;
 use super::layer::Layer;
 use super::parameters::{Parameters, object_ids};
 use super::refusal::Refusal;
 use super::state::GisState;
+use crate::files::ReceiveError;
 use crate::gateway::{AsItIs, OnItsWay};
 
 /// Parameters of these requests that real servers know and this one does not play.
@@ -73,17 +73,14 @@ impl RowOperation {
 pub(super) struct Upload {
     name: String,
     content_type: String,
-    file: ReceivedFile,
+    file: AttachmentFile,
 }
 
 impl Upload {
-    fn into_attachment(self, keywords: &str) -> NewAttachment {
-        NewAttachment {
-            name: self.name,
-            content_type: self.content_type,
-            keywords: keywords.to_owned(),
-            content: self.file.into_content(),
-        }
+    fn into_attachment(self, keywords: &str) -> std::io::Result<NewAttachment> {
+        let content = Content::of_file(&self.file)?;
+        let Self { name, content_type, .. } = self;
+        Ok(NewAttachment { name, content_type, keywords: keywords.to_owned(), content })
     }
 }
 
@@ -116,7 +113,7 @@ pub(super) async fn read_form(
 async fn received(state: &GisState, field: Field<'static>) -> Result<Upload, ReceiveError> {
     let name = field.file_name().unwrap_or_default().to_owned();
     let content_type = field.content_type().map_or(UNKNOWN_TYPE.to_owned(), ToString::to_string);
-    let file = state.files.receive(state.take_file_number(), field).await?;
+    let file = state.receive(field).await?;
     Ok(Upload { name, content_type, file })
 }
 
@@ -134,7 +131,7 @@ async fn value(mut field: Field<'static>) -> Result<String, Response> {
 
 fn refused(error: &ReceiveError) -> Response {
     let status = match error {
-        ReceiveError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ReceiveError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         ReceiveError::BrokenOff(_) => StatusCode::BAD_REQUEST,
         ReceiveError::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
@@ -158,7 +155,8 @@ pub(super) fn answer(
     }
     let sent = |upload: Option<Upload>| {
         let upload = upload.ok_or_else(|| missing("attachment"))?;
-        Ok(upload.into_attachment(parameters.get("keywords").unwrap_or_default()))
+        let attachment = upload.into_attachment(parameters.get("keywords").unwrap_or_default());
+        attachment.map_err(|error| Refusal::input(format!("the file cannot be written: {error}")))
     };
     match operation {
         RowOperation::List | RowOperation::Download(_) => {
@@ -208,7 +206,7 @@ pub(super) fn found(layer: &Layer, object_id: i64, id: i64) -> Result<Attachment
 
 /// The bytes of an attachment under its content type, uncompressed and with their length.
 pub(super) async fn download(state: &GisState, attachment: &Attachment) -> Response {
-    let body = match state.files.body(&attachment.content).await {
+    let body = match attachment.content.body(&state.files).await {
         Ok(body) => body,
         Err(error) => {
             tracing::error!(error = %error, "the content of an attachment is not in its folder");

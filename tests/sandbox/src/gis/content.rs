@@ -1,11 +1,27 @@
 //! The bytes of an attachment: in a file, or made from a seed while they are read.
 
+use std::convert::Infallible;
+
+use axum::body::Body;
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::files::{Files, ReceivedFile};
+
 /// How many bytes are read or made at a time.
 pub(super) const PIECE: usize = 64 * 1024;
+
+/// The largest attachment in bytes.
+pub(super) const LARGEST_ATTACHMENT: u64 = 1 << 30;
+
+/// The file of an attachment that has arrived, and goes away again unless it becomes a content.
+#[derive(Debug)]
+pub(super) struct AttachmentFile {
+    pub(super) number: u64,
+    pub(super) file: ReceivedFile,
+}
 
 /// Where the bytes of an attachment come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +34,22 @@ pub(super) enum Content {
 }
 
 impl Content {
+    /// What has arrived, put in its place.
+    pub(super) fn of_file(AttachmentFile { number, file }: &AttachmentFile) -> std::io::Result<Self> {
+        file.put()?;
+        Ok(Self::File { number: *number, size: file.size, sha256: file.sha256.clone() })
+    }
+
+    /// The bytes, read or made while they leave.
+    pub(super) async fn body(&self, files: &Files) -> std::io::Result<Body> {
+        match self {
+            Self::Generated(generated) => {
+                Ok(Body::from_stream(stream::iter(generated.pieces()).map(Ok::<_, Infallible>)))
+            }
+            Self::File { number, .. } => files.body(&number.to_string()).await,
+        }
+    }
+
     /// The size in bytes.
     pub(super) fn size(&self) -> u64 {
         match self {

@@ -6,7 +6,6 @@
 mod admin;
 mod admin_attachments;
 mod attachment_edits;
-mod attachment_files;
 mod attachment_requests;
 mod attachments;
 mod content;

@@ -287,7 +287,7 @@ fn answer(state: &GisState, asked: &Asked, target: Target, upload: Option<Upload
             let layer = contents.layers.get_mut(&id).ok_or_else(Refusal::invalid_url)?;
             let (answer, unneeded) =
                 attachment_requests::answer(layer, object_id, operation, &asked.parameters, upload, hand)?;
-            state.files.forget(&unneeded);
+            state.forget(&unneeded);
             Ok(answer)
         }
     }

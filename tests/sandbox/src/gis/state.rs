@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use chrono::Duration;
+use futures::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::attachment_files::AttachmentFiles;
-use super::content::{Content, Generated};
+use super::content::{AttachmentFile, Content, Generated, LARGEST_ATTACHMENT};
 use super::layer::Layer;
 use super::options::{GisOptions, LayerSource};
 use super::tokens::Tokens;
 use crate::clock::Clock;
+use crate::files::{Files, ReceiveError};
 
 /// How long before the start a ready layer's rows were published, when they carry no dates of their own.
 const PUBLISHED_DAYS_AGO: i64 = 2;
@@ -43,7 +45,7 @@ impl Contents {
 pub(crate) struct GisState {
     pub(super) clock: Clock,
     pub(super) options: GisOptions,
-    pub(super) files: AttachmentFiles,
+    pub(super) files: Files,
     /// Digests of contents made on the fly, which take long where those are large.
     digests: Mutex<BTreeMap<Generated, String>>,
     contents: Mutex<Contents>,
@@ -65,7 +67,7 @@ impl GisState {
         }
         let tokens = Tokens::new(&options);
         let contents = Mutex::new(Contents { layers, tokens, queries: 0, files: 0 });
-        let files = AttachmentFiles::new(options.attachment_folder.clone());
+        let files = Files::new(options.attachment_folder.clone(), LARGEST_ATTACHMENT);
         Self { clock, options, files, digests: Mutex::default(), contents }
     }
 
@@ -77,18 +79,35 @@ impl GisState {
     /// Takes rows, switches and tokens from a snapshot, in place of those of the options.
     pub(crate) fn restore(&self, snapshot: Value) -> Result<(), serde_json::Error> {
         let restored: Contents = serde_json::from_value(snapshot)?;
-        if let Err(error) = self.files.sweep(&|number| restored.has_file(number)) {
+        let is_needless = |name: &str| name.parse().is_ok_and(|number| !restored.has_file(number));
+        if let Err(error) = self.files.sweep(&is_needless) {
             tracing::warn!(error = %error, "attachments that nobody has any more were not removed");
         }
         *self.contents() = restored;
         Ok(())
     }
 
-    /// A number that no file of an attachment had.
-    pub(super) fn take_file_number(&self) -> u64 {
-        let mut contents = self.contents();
-        contents.files += 1;
-        contents.files
+    /// Receives the file of an attachment, under a number that none had.
+    pub(super) async fn receive<E: std::fmt::Display>(
+        &self,
+        arriving: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<AttachmentFile, ReceiveError> {
+        let number = {
+            let mut contents = self.contents();
+            contents.files += 1;
+            contents.files
+        };
+        let file = self.files.receive(&number.to_string(), arriving).await?;
+        Ok(AttachmentFile { number, file })
+    }
+
+    /// Removes what these contents have that no attachment has any more.
+    pub(super) fn forget(&self, contents: &[Content]) {
+        for content in contents {
+            if let Content::File { number, .. } = content {
+                self.files.forget(&number.to_string());
+            }
+        }
     }
 
     /// The SHA-256 of a content in hexadecimal.

@@ -100,7 +100,7 @@ impl ClioState {
             Some((version.uuid.clone(), version.content.clone()?))
         });
         let (uuid, content) = held.ok_or_else(|| missing_document(id))?;
-        self.files.body(&uuid, &content).await.map_err(refused)
+        content.body(&self.files, &uuid).await.map_err(refused)
     }
 
     async fn upload_by_hand(&self, id: i64, uuid: &str, upload: &Upload) -> Result<DocumentPage, DeskError> {
@@ -108,7 +108,8 @@ impl ClioState {
         let mut received = None;
         if let Some((bytes, is_done)) = bytes {
             let arriving = stream::iter([Ok::<_, Infallible>(Bytes::from(bytes))]);
-            received = Some((self.files.receive(uuid, arriving).await.map_err(refused)?, is_done));
+            let file = self.files.receive(uuid, arriving).await.map_err(refused)?;
+            received = Some((Content::of_file(&file).map_err(refused)?, is_done));
         }
         let mut inner = self.inner();
         let store = &mut inner.kept.store;

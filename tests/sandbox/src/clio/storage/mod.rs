@@ -5,18 +5,29 @@
 //! "Error Responses" in Amazon's S3 reference.
 
 mod address;
-mod files;
 mod refusal;
 mod routes;
 
+use std::path::PathBuf;
+
+use axum::body::Body;
 use serde::{Deserialize, Serialize};
 
+use crate::files::{Files, ReceivedFile};
+
 pub(crate) use address::{download_address, upload_address};
-pub(crate) use files::{ContentFiles, ReceiveError};
 pub(crate) use routes::storage_router;
 
 /// The path of the storage below the listener's root.
 pub(crate) const STORAGE: &str = "/storage/";
+
+/// The largest upload in bytes: S3 takes 5 GiB at once.
+const LARGEST_UPLOAD: u64 = 5 << 30;
+
+/// The bucket: a file for each upload, named by its UUID.
+pub(crate) fn bucket(kept: Option<PathBuf>) -> Files {
+    Files::new(kept, LARGEST_UPLOAD)
+}
 
 /// What lies in the storage for one version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +46,20 @@ impl Content {
     pub(crate) fn of_text(text: &str) -> Self {
         let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text.as_bytes()));
         Self { size: text.len() as u64, sha256, text: Some(text.to_owned()) }
+    }
+
+    /// What has arrived, put in its place.
+    pub(crate) fn of_file(received: &ReceivedFile) -> std::io::Result<Self> {
+        received.put()?;
+        Ok(Self { size: received.size, sha256: received.sha256.clone(), text: None })
+    }
+
+    /// The bytes of an upload, read while they leave.
+    pub(crate) async fn body(&self, files: &Files, uuid: &str) -> std::io::Result<Body> {
+        match &self.text {
+            Some(text) => Ok(Body::from(text.clone())),
+            None => files.body(uuid).await,
+        }
     }
 }
 

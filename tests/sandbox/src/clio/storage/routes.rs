@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
 use super::refusal::StorageRefusal;
-use super::{ReceiveError, address};
+use super::{Content, address};
 use crate::clio::ClioState;
+use crate::files::ReceiveError;
 use crate::gateway::{AsItIs, OnItsWay};
 
 /// The routes, for the listener's root.
@@ -44,9 +45,9 @@ async fn put(clio: &ClioState, uuid: &str, request: Request) -> Result<Response,
         return Err(StorageRefusal::no_length());
     }
     let received = clio.files.receive(uuid, request.into_body().into_data_stream()).await;
-    let content = received.map_err(|error| match error {
-        ReceiveError::TooLarge => StorageRefusal::too_large(),
-        ReceiveError::BrokenOff => StorageRefusal::incomplete(),
+    let content = received.and_then(|file| Ok(Content::of_file(&file)?)).map_err(|error| match error {
+        ReceiveError::TooLarge(_) => StorageRefusal::too_large(),
+        ReceiveError::BrokenOff(_) => StorageRefusal::incomplete(),
         ReceiveError::File(error) => StorageRefusal::internal(&error),
     })?;
     // S3's own etag is the MD5 of the bytes; any other text serves, for it is opaque.
@@ -68,7 +69,7 @@ async fn get(clio: &ClioState, uuid: &str) -> Result<Response, StorageRefusal> {
     let Some((Some(content), content_type, filename)) = held else {
         return Err(StorageRefusal::no_such_key());
     };
-    let body = clio.files.body(uuid, &content).await.map_err(|error| match error.kind() {
+    let body = content.body(&clio.files, uuid).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => StorageRefusal::no_such_key(),
         _ => StorageRefusal::internal(&error),
     })?;
