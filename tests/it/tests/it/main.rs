@@ -17,6 +17,7 @@ mod merging;
 mod original;
 mod privacy;
 mod requests;
+mod set_aside;
 mod settings;
 mod stale_reads;
 mod traffic;
