@@ -127,7 +127,7 @@ pub(crate) static CALENDAR_ENTRIES: Resource = Resource {
 pub(crate) static DOCUMENTS: Resource = Resource {
     path: "documents",
     singular: "document",
-    fields: "id,etag,name,content_type,updated_at,deleted_at,external_properties{name,value},\
+    fields: "id,etag,name,content_type,updated_at,deleted_at,external_properties{id,name,value},\
              latest_document_version{size,fully_uploaded,version_number},matter{id}",
     filters: &[("show_uncompleted", "true")],
     is_ordered: true,

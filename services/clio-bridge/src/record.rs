@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::api::Resource;
 use crate::declared::Declared;
-use crate::kind::Kind;
+use crate::kind::{Kind, id_of};
 
 /// One record while it is read: values in canonical form, and what a person should know of those that have none.
 pub(crate) struct RecordReader<'a> {
@@ -97,8 +97,15 @@ pub(crate) fn etag_of(json: &Json) -> Option<String> {
 
 /// The value of an external property of a record ("External properties").
 pub(crate) fn external_property(json: &Json, name: &str) -> Option<String> {
+    named_property(json, name)?.get("value").and_then(Json::as_str).map(str::to_owned)
+}
+
+/// The id of an external property of a record.
+pub(crate) fn external_property_id(json: &Json, name: &str) -> Option<u64> {
+    id_of(named_property(json, name)?)
+}
+
+fn named_property<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
     let properties = json.get("external_properties")?.as_array()?;
-    let named =
-        properties.iter().find(|property| property.get("name").and_then(Json::as_str) == Some(name))?;
-    named.get("value").and_then(Json::as_str).map(str::to_owned)
+    properties.iter().find(|property| property.get("name").and_then(Json::as_str) == Some(name))
 }

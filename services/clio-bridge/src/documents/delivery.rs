@@ -47,11 +47,11 @@ impl Delivery<'_> {
         id: u64,
         before: &Handle,
         content: FetchedContent,
-        name: Option<Json>,
+        beside: Map<String, Json>,
     ) -> Pushed {
         let waiting = self.new_version(id, before, &content.object).await?;
         self.must_follow(&waiting, before).await?;
-        self.fill(&waiting, content, name, Guard::Etag).await
+        self.fill(&waiting, content, beside, Guard::Etag).await
     }
 
     /// Brings a version to its end that was left without its bytes. Where the storage takes them no more under the old
@@ -61,7 +61,7 @@ impl Delivery<'_> {
         id: u64,
         before: &Handle,
         content: FetchedContent,
-        name: Option<Json>,
+        beside: Map<String, Json>,
     ) -> Pushed {
         let (shows, ticket) = self.look(id).await?;
         if !shows.unfinished || shows.version != before.version || !self.has_expected_name(&shows) {
@@ -72,7 +72,7 @@ impl Delivery<'_> {
             let waiting = Waiting { id, ticket, shows: shows.clone() };
             let object = content.object.clone();
             match self.documents.storage.put(&waiting.ticket, content).await {
-                Ok(()) => return self.complete(&waiting, &object, name, Guard::Etag).await,
+                Ok(()) => return self.complete(&waiting, &object, beside, Guard::Etag).await,
                 Err(Unsent::Refused(why)) => {
                     tracing::info!(why, "A document's upload cannot go on; a new version gets the content.");
                 }
@@ -80,7 +80,7 @@ impl Delivery<'_> {
             }
             content = self.documents.fetch(self.clio, self.push, self.source).await?;
         }
-        self.replace(id, &shows, content, name).await
+        self.replace(id, &shows, content, beside).await
     }
 
     /// Puts the bytes into a version that waits for them, and marks it as whole.
@@ -88,14 +88,14 @@ impl Delivery<'_> {
         &self,
         waiting: &Waiting,
         content: FetchedContent,
-        name: Option<Json>,
+        beside: Map<String, Json>,
         guard: Guard,
     ) -> Pushed {
         let object = content.object.clone();
         fail::fail_point!("clio.before-upload");
         self.documents.storage.put(&waiting.ticket, content).await.map_err(CallError::from)?;
         fail::fail_point!("clio.after-upload");
-        self.complete(waiting, &object, name, guard).await
+        self.complete(waiting, &object, beside, guard).await
     }
 
     /// A new version, which waits for its bytes. Until it is marked as whole, nobody sees it.
@@ -154,14 +154,14 @@ impl Delivery<'_> {
         &self,
         waiting: &Waiting,
         object: &ContentObject,
-        name: Option<Json>,
+        beside: Map<String, Json>,
         guard: Guard,
     ) -> Pushed {
         let mut data = Map::from_iter([
             ("uuid".to_owned(), json!(waiting.ticket.uuid)),
             ("fully_uploaded".to_owned(), json!(true)),
         ]);
-        data.extend(name.map(|name| (NAME.to_owned(), name)));
+        data.extend(beside);
         let answer = match self.mark(waiting, data.clone(), waiting.shows.etag.as_deref(), guard).await {
             Err(error) if error.class == ErrorClass::Conflict => {
                 // Clio may have touched the document by itself when the bytes came.

@@ -25,7 +25,7 @@ use crate::declared::Declared;
 use crate::errand::Errand;
 use crate::found::Found;
 use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, matter_in};
-use crate::record::{RecordReader, etag_of, external_property};
+use crate::record::{RecordReader, etag_of, external_property, external_property_id};
 use crate::settings::DocumentSettings;
 use crate::whose::OurMatters;
 
@@ -59,6 +59,9 @@ struct Handle {
     /// A new version needs the document's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    /// The id of the property that holds the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    property: Option<u64>,
     /// The number of the latest version. A person's upload makes another.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<u64>,
@@ -75,6 +78,7 @@ impl Handle {
             etag: etag_of(document),
             matter: matter_in(document),
             name: document.get(NAME).and_then(Json::as_str).map(str::to_owned),
+            property: external_property_id(document, api::KEY_PROPERTY),
             version: latest.number,
             unfinished: !latest.is_whole,
         }

@@ -20,6 +20,9 @@ use crate::pages::ListBody;
 use crate::property_change::PropertyChange;
 use crate::push::{Change, ChangeWrite, Settled, Stop, parent_of, target_of};
 
+/// Where Clio keeps what others note of a record ("External properties").
+const EXTERNAL_PROPERTIES: &str = "external_properties";
+
 /// A push that waits for a bridge to come back waits so long each time.
 const BRIDGE_AWAY: Duration = Duration::from_secs(30);
 
@@ -62,7 +65,8 @@ impl Documents {
         let delivery = Delivery { documents: self, clio, errand, found: &found, ours, push, source };
         if let Some((id, handle)) = half_made {
             let parked = change.parked().clone();
-            let settled = delivery.finish(id, &Handle::read(&handle), content, name_of(&change)).await?;
+            let settled =
+                delivery.finish(id, &Handle::read(&handle), content, beside_content(&change)).await?;
             return Ok(settled.with_parked(parked));
         }
         if push.set.get(CONTENT_TYPE).is_none_or(Value::is_null)
@@ -76,16 +80,13 @@ impl Documents {
             if_match: None,
             beside: Map::from_iter([
                 ("parent".to_owned(), json!({"id": matter, "type": "Matter"})),
-                (
-                    "external_properties".to_owned(),
-                    json!([{"name": api::KEY_PROPERTY, "value": key.as_str()}]),
-                ),
+                (EXTERNAL_PROPERTIES.to_owned(), json!([{"name": api::KEY_PROPERTY, "value": key.as_str()}])),
             ]),
             needed: &[NAME],
         };
         let answer = clio.write_change(errand, &mut change, &to).await?;
         let waiting = Waiting::of(&answer)?;
-        let settled = delivery.fill(&waiting, content, None, Guard::New).await?;
+        let settled = delivery.fill(&waiting, content, Map::new(), Guard::New).await?;
         Ok(settled.with_parked(change.parked().clone()))
     }
 
@@ -119,7 +120,8 @@ impl Documents {
         let Work { clio, errand, task } = work;
         let push = &task.push;
         let (id, target) = target_of(self, push)?;
-        let mut change = PropertyChange::of(&self.declared, &push.set, &[NAME, CONTENT, CONTENT_TYPE]);
+        let settable = [api::KEY_PROPERTY, NAME, CONTENT, CONTENT_TYPE];
+        let mut change = PropertyChange::of(&self.declared, &push.set, &settable);
         let has_content = change.has(CONTENT);
         let content_is_empty = push.set.get(CONTENT).is_some_and(Value::is_null);
         change.take(CONTENT);
@@ -130,7 +132,10 @@ impl Documents {
         }
         let found = clio.catalogue.current(errand).await?;
         let replaces = has_content && !content_is_empty;
-        let now = if replaces && !Handle::read(&target.handle).tells_its_version() {
+        let known = Handle::read(&target.handle);
+        let is_unknown = (replaces && !known.tells_its_version())
+            || (change.has(api::KEY_PROPERTY) && known.property.is_none());
+        let now = if is_unknown {
             Some(clio.read_one(errand, self, id, &found).await?)
         } else {
             clio.look_before(errand, self, task, &found).await?
@@ -139,6 +144,9 @@ impl Documents {
         if let Some(shown) = now {
             self.must_be_as_expected(shown, task, &change)?;
         }
+        if change.has(api::KEY_PROPERTY) {
+            rename_source(&mut change, push, &Handle::read(&handle));
+        }
         if !replaces {
             return clio.patch(errand, self, (id, &handle), change, &found).await;
         }
@@ -146,11 +154,11 @@ impl Documents {
         let content = self.fetch(clio, push, source).await?;
         let ours = clio.must_hang_on_ours(errand, self, &handle, &found).await?;
         let delivery = Delivery { documents: self, clio, errand, found: &found, ours, push, source };
-        let (handle, name) = (Handle::read(&handle), name_of(&change));
+        let (handle, beside) = (Handle::read(&handle), beside_content(&change));
         let settled = if handle.unfinished {
-            delivery.finish(id, &handle, content, name).await?
+            delivery.finish(id, &handle, content, beside).await?
         } else {
-            delivery.replace(id, &handle, content, name).await?
+            delivery.replace(id, &handle, content, beside).await?
         };
         Ok(settled.with_parked(change.parked().clone()))
     }
@@ -200,6 +208,20 @@ impl Documents {
     }
 }
 
+/// The document is a copy of another record now: the property that says so is changed, not another one added.
+fn rename_source(change: &mut PropertyChange, push: &PushRequest, handle: &Handle) {
+    let key = push.set.get(api::KEY_PROPERTY).and_then(|value| Key::parse(&value.to_plain()));
+    change.take(api::KEY_PROPERTY);
+    match (key, handle.property) {
+        (Some(key), Some(id)) => {
+            let renamed = json!([{"id": id, "value": key.as_str()}]);
+            change.put(api::KEY_PROPERTY, EXTERNAL_PROPERTIES, renamed);
+        }
+        (None, _) => change.park(api::KEY_PROPERTY, "a document needs its key: whose copy it is"),
+        (_, None) => change.park(api::KEY_PROPERTY, "Clio does not show the property that holds it"),
+    }
+}
+
 /// Whether a document has no content: its first upload was begun and not marked as done.
 fn is_stub(shown: &Shown) -> bool {
     shown.fields.get(CONTENT) == Some(&Value::Null)
@@ -216,7 +238,9 @@ fn source_of(push: &PushRequest) -> Result<&Source, Stop> {
     }
 }
 
-/// The new name, where there is one.
-fn name_of(change: &PropertyChange) -> Option<Json> {
-    change.data().remove(NAME)
+/// What is written with the mark that a content is whole: the name, and whose copy it is.
+fn beside_content(change: &PropertyChange) -> Map<String, Json> {
+    let mut data = change.data();
+    data.retain(|name, _| name == NAME || name == EXTERNAL_PROPERTIES);
+    data
 }

@@ -121,6 +121,35 @@ async fn a_plan_counts_every_kind_and_writes_nothing() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_layer_published_anew_makes_no_second_matter_and_no_second_document() -> Result {
+    let town = town(12).await?;
+    town.migrate().await?;
+    let before = documents(&town).await?;
+    let (matters, notes) = (town.matters().await?.len(), town.admin.notes().await?.len());
+    let entries = town.admin.calendar_entries().await?.len();
+    town.admin.republish(town.layer()).await?;
+    let story = town.full_sync("gis").await?;
+    assert_eq!((story.summary.failed, &story.parked, &story.conflicts), (0, &Vec::new(), &Vec::new()));
+    let after = documents(&town).await?;
+    let ids = |documents: &BTreeMap<String, DocumentPage>| -> BTreeSet<i64> {
+        documents.values().map(|it| it.id).collect()
+    };
+    assert_eq!(ids(&after), ids(&before), "a document was made or lost");
+    for attachment in town.admin.gis_attachments(town.layer()).await? {
+        let document = &after[&attachment.id.to_string()];
+        let current = document.current().and_then(|version| version.sha256.clone());
+        assert_eq!(current.as_deref(), Some(attachment.sha256.as_str()), "{}", attachment.name);
+        assert_eq!(document.versions.len(), 1, "{} was uploaded again", attachment.name);
+        assert_eq!(document.external_properties.len(), 1, "the property is changed, and none added");
+    }
+    let now = (town.matters().await?.len(), town.admin.notes().await?.len());
+    assert_eq!((now, town.admin.calendar_entries().await?.len()), ((matters, notes), entries));
+    town.let_the_overlap_pass().await?;
+    town.cycle().await?;
+    town.next_cycle_writes_nothing().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_day_typed_into_a_matter_makes_one_entry_and_a_row_with_its_moment() -> Result {
     let town = town(6).await?;
     town.migrate().await?;
