@@ -36,7 +36,13 @@ pub enum Command {
     Sync(SyncArgs),
     /// Says what a migrate or a sync would do, with the calls and the time that it takes, and does nothing
     Plan(PlanArgs),
-    /// Takes over what the scripts that came before left in their data folder
+    /// Tells what the scripts that came before left in their data folder, and reads again what waited there
+    ///
+    /// A line of their queue is a copy from long ago, so no value of it is used: the record is asked for by its id and
+    /// goes the way of every other. What waited is a small part of what the scripts did not carry over: whatever they
+    /// lost, or passed over since their last look, is in no file. So stop the scripts, then `databridge plan` and
+    /// `databridge migrate`, which compare everything on both sides; import before it to see what is in the folder
+    /// (--dry-run) and which names in Clio differ from the config's, or after it to see that nothing waits there any more.
     Import(ImportArgs),
     /// Looks after the routes
     #[command(subcommand)]
@@ -111,6 +117,9 @@ pub struct ImportArgs {
     /// Say what is in it, and ask for nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Ask for what waited although the scripts used another group or practice area in Clio than the config names
+    #[arg(long)]
+    pub go_on: bool,
 }
 
 /// `databridge connect`

@@ -1,22 +1,26 @@
 //! The commands that speak to running services.
 
+mod import;
+mod plan;
+
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use databridge_broker::async_nats::{Request, RequestErrorKind};
-use databridge_broker::{Broker, Envelope, ensure_topology};
+use databridge_broker::{Broker, ensure_topology};
 use databridge_config::{ConfigFolder, env};
-use databridge_model::{Key, Mode, RunId, SyncRequest, SystemName};
+use databridge_model::{Key, Mode, SyncRequest, SystemName};
 use databridge_runtime::Clock;
 use databridge_seal::MasterKey;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cli::{ConnectArgs, ImportArgs, KeyArgs, MigrateArgs, PlanArgs, SyncArgs};
+use crate::cli::{ConnectArgs, KeyArgs, MigrateArgs, SyncArgs};
 use crate::follow::{self, Story};
-use crate::import::DataFolder;
-use crate::plan::Plan;
 use crate::report;
+
+pub use self::import::{import, import_of};
+pub use self::plan::plan;
 
 /// The config folder that the environment names.
 pub fn config() -> anyhow::Result<ConfigFolder> {
@@ -77,76 +81,8 @@ pub async fn migrate(args: &MigrateArgs) -> anyhow::Result<bool> {
     Ok(tell(&broker, "migrate", &story).await)
 }
 
-/// `databridge plan`
-pub async fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
-    let config = config()?;
-    let system = system(&config, &args.system).with_context(|| {
-        format!(
-            "there is no system `{}` in {}; the systems are: {}",
-            args.system,
-            config.path.display(),
-            known(&config)
-        )
-    })?;
-    let broker = broker().await?;
-    let request = SyncRequest {
-        mode: if args.sync { Mode::Incremental } else { Mode::Migrate },
-        dry_run: true,
-        reason: Some("a plan was asked for by hand".to_owned()),
-        ..SyncRequest::default()
-    };
-    let story = follow::request(&broker, &system, &request, &follow::bar("plan")).await?;
-    let plan = Plan::of(&story, &config);
-    print!("{}", plan.text(&story));
-    for error in &story.summary.errors {
-        println!("  broke off: {error}");
-    }
-    if let Some(file) = &args.json {
-        let text = serde_json::to_string_pretty(&plan)?;
-        std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
-    }
-    Ok(story.summary.errors.is_empty())
-}
-
-/// `databridge import`
-pub async fn import(args: &ImportArgs) -> anyhow::Result<bool> {
-    let found = DataFolder::read(&args.folder)?;
-    for (system, at) in &found.last_pulls {
-        println!("last pulled from {system}: {at}");
-    }
-    println!(
-        "known in Clio: {} things, which `databridge bootstrap` finds by their names",
-        found.known.len()
-    );
-    println!(
-        "waiting: {} litigations, attachments of {}, {} matters",
-        found.litigations.len(),
-        found.of_attachments.len(),
-        found.matters.len()
-    );
-    for line in &found.unread {
-        println!("  cannot be read: {line}");
-    }
-    let mut well = found.unread.is_empty();
-    if args.dry_run || found.is_empty() {
-        return Ok(well);
-    }
-    let broker = broker().await?;
-    for (subject, ids) in found.requests() {
-        let request = SyncRequest {
-            ids,
-            reason: Some(format!("waited in {}", args.folder.display())),
-            ..SyncRequest::default()
-        };
-        let run = RunId(broker.publish(subject.to_owned(), &request, &Envelope::default()).await?);
-        let story = follow::follow(&broker, run, &follow::bar("import")).await?;
-        well &= tell(&broker, "import", &story).await;
-    }
-    Ok(well)
-}
-
 /// Prints a run's story, and how the runs stand that have its records under way; whether all went well.
-async fn tell(broker: &Broker, title: &str, story: &Story) -> bool {
+pub(crate) async fn tell(broker: &Broker, title: &str, story: &Story) -> bool {
     let well = report::print(title, story);
     for run in story.summary.under_way.iter().filter_map(|under_way| under_way.run) {
         if let Some(standing) = follow::standing(broker, run).await {
@@ -156,15 +92,15 @@ async fn tell(broker: &Broker, title: &str, story: &Story) -> bool {
     well
 }
 
-fn system(config: &ConfigFolder, name: &str) -> Option<SystemName> {
+pub(crate) fn system(config: &ConfigFolder, name: &str) -> Option<SystemName> {
     config.systems.keys().find(|system| system.as_str() == name).cloned()
 }
 
-fn known(config: &ConfigFolder) -> String {
+pub(crate) fn known(config: &ConfigFolder) -> String {
     config.systems.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn systems(config: &ConfigFolder, name: &str) -> anyhow::Result<Vec<SystemName>> {
+pub(crate) fn systems(config: &ConfigFolder, name: &str) -> anyhow::Result<Vec<SystemName>> {
     if name == "all" {
         // The left sides of the routes first: what they make is then read back by the others' sync.
         let mut systems: Vec<SystemName> = Vec::new();

@@ -2,6 +2,7 @@
 
 pub mod costs;
 pub mod crash;
+pub mod legacy;
 pub mod processes;
 pub mod town;
 pub mod watch;

@@ -10,6 +10,7 @@ mod calls;
 mod demo;
 mod foreign_client;
 mod hpd;
+mod import;
 mod kills;
 mod kills_auth;
 mod kills_broker;
