@@ -151,6 +151,15 @@ struct Part<'a, S> {
 struct Tally {
     records: u64,
     pull_last: u64,
+    pages: u64,
+}
+
+impl Tally {
+    /// What is committed with a cursor.
+    fn come_to<P>(&mut self, cursor: &Cursor<P>) {
+        self.records = cursor.records;
+        self.pull_last = cursor.pull_last.unwrap_or_default();
+    }
 }
 
 impl<S: OutsideSystem> Part<'_, S> {
@@ -179,6 +188,8 @@ impl<S: OutsideSystem> Part<'_, S> {
             whole: whole && error.is_none() && self.request.ids.is_empty(),
             records: tally.records,
             pull_last: tally.pull_last,
+            pages: tally.pages,
+            calls_per_minute: self.pulls.system.calls_per_minute(),
             error,
         };
         fail::fail_point!("pull.before-listed");
@@ -204,7 +215,7 @@ impl<S: OutsideSystem> Part<'_, S> {
             CursorStore::open::<CursorPlace<S::Place>>(broker, system.name(), &self.collection, lane).await?;
         let mut cursor = match found {
             Some(cursor) if cursor.request == self.sequence && cursor.done => {
-                *tally = tally_of(&cursor);
+                tally.come_to(&cursor);
                 self.rest_live_cursor_after(lane, &cursor).await?;
                 return Ok(Ok(()));
             }
@@ -217,7 +228,7 @@ impl<S: OutsideSystem> Part<'_, S> {
             },
         };
         loop {
-            *tally = tally_of(&cursor);
+            tally.come_to(&cursor);
             let left = self.left(cursor.records);
             let CursorPlace::Listing(place) = cursor.place.clone() else {
                 // Nothing changed, or the listing was at its end.
@@ -229,6 +240,7 @@ impl<S: OutsideSystem> Part<'_, S> {
                 break;
             };
             let read_after = broker.read_after().await?;
+            tally.pages += 1;
             let page = match system.page(&self.collection, &place, left.min(LARGEST_PAGE)).await {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
@@ -251,7 +263,7 @@ impl<S: OutsideSystem> Part<'_, S> {
             let too_large = store.commit(results, &mut cursor, Some(self.run), within, after).await?;
             fail::fail_point!("pull.after-commit");
             self.bury_too_large(too_large).await?;
-            *tally = tally_of(&cursor);
+            tally.come_to(&cursor);
             if cursor.done {
                 break;
             }
@@ -324,6 +336,7 @@ impl<S: OutsideSystem> Part<'_, S> {
         loop {
             let read_after = self.pulls.broker.read_after().await?;
             let most = self.left(tally.records).min(LARGEST_PAGE);
+            tally.pages += 1;
             let page = match system.page(&self.collection, &place, most).await {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
@@ -339,6 +352,7 @@ impl<S: OutsideSystem> Part<'_, S> {
     async fn by_ids(&self, tally: &mut Tally) -> Result<Result<(), CallError>, Trouble> {
         for ids in self.request.ids.chunks(200) {
             let read_after = self.pulls.broker.read_after().await?;
+            tally.pages += 1;
             match self.pulls.system.by_ids(&self.collection, ids).await {
                 Ok(page) => self.publish_page(&page, read_after, tally).await?,
                 Err(error) => return Ok(Err(error)),
@@ -445,10 +459,6 @@ impl<S: OutsideSystem> Part<'_, S> {
 enum CursorPlace<P> {
     Listing(P),
     Resting(P),
-}
-
-fn tally_of<P>(cursor: &Cursor<P>) -> Tally {
-    Tally { records: cursor.records, pull_last: cursor.pull_last.unwrap_or_default() }
 }
 
 /// The failure that an error is told as.

@@ -233,6 +233,11 @@ pub trait OutsideSystem: Send + Sync + 'static {
     /// How many pushes may be begun now; waits until it is at least one.
     fn capacity(&self) -> impl Future<Output = usize> + Send;
 
+    /// How many calls a minute it takes, by what it last said of its limit; `None` where it has said nothing.
+    fn calls_per_minute(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether pushes to a collection are best done many at a time (then [`OutsideSystem::apply`] gets as many as came
     /// together).
     fn in_batches(&self, collection: &CollectionName) -> bool;

@@ -109,6 +109,12 @@ impl Gate {
         state.left.unwrap_or_else(|| u32::from(state.under_way == 0))
     }
 
+    /// The calls of a window, by the last report.
+    pub fn limit(&self) -> Option<u32> {
+        let state = self.state();
+        state.left.is_some().then_some(state.limit)
+    }
+
     /// How long until a call may start; zero if one may start now.
     pub fn wait(&self) -> Duration {
         let now = self.shared.clock.now();
@@ -183,6 +189,7 @@ mod tests {
         assert!(gate.try_pass().is_err());
         drop(first);
         assert!(gate.try_pass().is_ok());
+        assert_eq!(gate.limit(), None);
     }
 
     #[test]
@@ -190,6 +197,7 @@ mod tests {
         let clock = Clock::system();
         let gate = Gate::new(clock.clone());
         gate.report(report(&clock, 1, 30));
+        assert_eq!(gate.limit(), Some(50));
         drop(gate.try_pass().unwrap());
         assert!(gate.try_pass().unwrap_err() > Duration::from_secs(25));
         clock.advance(TimeDelta::seconds(32));

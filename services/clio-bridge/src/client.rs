@@ -231,6 +231,11 @@ impl ClioClient {
         })
     }
 
+    /// The calls that Clio takes in a window, which is a minute ("Rate limits"), as it last said.
+    pub(crate) fn calls_per_minute(&self) -> Option<u32> {
+        self.inner.gate.limit()
+    }
+
     /// Tells the gate what the answer says of the limit ("Rate limits").
     fn heed_limit(&self, answer: &Answer) {
         let number = |name: &str| answer.headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();

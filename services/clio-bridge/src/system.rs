@@ -95,6 +95,10 @@ impl OutsideSystem for ClioSystem {
         usize::try_from(free).unwrap_or(1)
     }
 
+    fn calls_per_minute(&self) -> Option<u32> {
+        self.clio.client.calls_per_minute()
+    }
+
     fn takes_long(&self, collection: &CollectionName) -> bool {
         self.kind(collection).is_ok_and(Kind::takes_long)
     }

@@ -39,6 +39,12 @@ pub struct Listed {
     pub records: u64,
     /// The sequence of the last of them; 0 if there were none.
     pub pull_last: u64,
+    /// Pages that were asked of the system for it, as far as they are known.
+    #[serde(default)]
+    pub pages: u64,
+    /// How many calls a minute the system takes, by what it last said of its limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_minute: Option<u32>,
     /// Why it broke off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,

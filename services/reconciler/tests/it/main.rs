@@ -97,6 +97,8 @@ impl City {
             whole: false,
             records: 1,
             pull_last,
+            pages: 1,
+            calls_per_minute: None,
             error: None,
         };
         self.publish(&format!("run.{run}.listed"), &listed).await;
