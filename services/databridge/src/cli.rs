@@ -98,13 +98,19 @@ pub struct MigrateArgs {
 /// `databridge plan`
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// The system whose records would be carried over
+    /// The system whose records would be carried over; of a sync also all
     #[arg(default_value = "gis")]
     pub system: String,
     /// Plan a sync of what changed, not a migrate
     #[arg(long)]
     pub sync: bool,
-    /// Write the plan as JSON, too
+    /// Of a sync: read everything, not just what changed
+    #[arg(long, requires = "sync")]
+    pub full: bool,
+    /// Of a sync: read what changed after this moment (2026-11-20T15:00:00Z), or since this day began (2026-11-20, in UTC)
+    #[arg(long, value_name = "TIME", requires = "sync", conflicts_with = "full", value_parser = moment)]
+    pub since: Option<DateTime<Utc>>,
+    /// Write the plan as JSON, too: an array with one for each system
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
@@ -228,6 +234,24 @@ mod tests {
         for text in ["yesterday", "2026-11-20T15:00", "2026-13-01", ""] {
             let error = sync(&["--since", text]).unwrap_err();
             assert!(error.contains("2026-11-20T15:00:00Z") && error.contains("2026-11-20\n"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_plan_of_a_sync_takes_what_a_sync_takes_and_one_of_a_migrate_does_not() {
+        let plan = |options: &[&str]| {
+            let words = ["databridge", "plan"].iter().chain(options);
+            match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+                Command::Plan(args) => Ok(args),
+                other => Err(format!("{other:?}")),
+            }
+        };
+        let args = plan(&["--sync", "all", "--full"]).unwrap();
+        assert_eq!((args.system.as_str(), args.sync, args.full), ("all", true, true));
+        let args = plan(&["--sync", "clio", "--since", "2026-11-20"]).unwrap();
+        assert_eq!(args.since, Some("2026-11-20T00:00:00Z".parse().unwrap()));
+        for options in [["--full"].as_slice(), &["--since", "2026-11-20"]] {
+            assert!(plan(options).unwrap_err().contains("--sync"), "{options:?}");
         }
     }
 

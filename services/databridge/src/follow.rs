@@ -6,7 +6,7 @@ use databridge_broker::async_nats::jetstream::consumer::pull;
 use databridge_broker::async_nats::jetstream::message::StreamMessage;
 use databridge_broker::{Broker, Envelope, names};
 use databridge_model::{
-    Conflict, Parked, RunEvent, RunId, RunSummary, SyncRequest, Waiting, WouldPush, subject,
+    Conflict, Listed, Parked, RunEvent, RunId, RunSummary, SyncRequest, Waiting, WouldPush, subject,
 };
 use futures::StreamExt;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
@@ -20,6 +20,8 @@ pub struct Story {
     pub run: Option<RunId>,
     /// Its counts at the end. What waits for a person is counted as it is told in `parked`: each thing once.
     pub summary: RunSummary,
+    /// What was pulled for it, collection by collection.
+    pub listed: Vec<Listed>,
     /// What waits for a person.
     pub parked: Vec<Parked>,
     /// Conflicts.
@@ -101,6 +103,7 @@ pub async fn follow(broker: &Broker, run: RunId, bar: &ProgressBar) -> Result<St
             Ok(RunEvent::Listed(part)) => {
                 listed += part.records;
                 show(bar, &story.summary, listed);
+                story.listed.push(part);
             }
             Ok(RunEvent::Parked(_)) => {}
             Ok(RunEvent::Waiting(waiting)) => {

@@ -91,6 +91,11 @@ pub fn error(error: &anyhow::Error) -> String {
     told
 }
 
+/// A number and what there is of it: `1 call`, `2 calls`.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{} {}", HumanCount(count), one_or_many(count, what))
+}
+
 fn one_or_many(count: u64, what: &str) -> String {
     if count == 1 { what.to_owned() } else { format!("{what}s") }
 }

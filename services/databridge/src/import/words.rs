@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use indicatif::HumanCount;
 
 use super::{DataFolder, Stranger, Unrecorded};
-use crate::report::LISTED;
+use crate::report::{self, LISTED};
 
 impl DataFolder {
     /// What is in it, line by line.
@@ -29,7 +29,7 @@ impl DataFolder {
             lines.push(format!(
                 "{} of the history had not been written. A migrate makes none for what happened before it; where one is \
                  missing on the map, add it there, or set `first_seen = true` in the route's `when` before the first migrate:",
-                one_or_many(self.unrecorded.len(), "row")
+                report::counted(self.unrecorded.len() as u64, "row")
             ));
             lines.extend(self.unrecorded.iter().take(LISTED).map(|row| format!("  {}", row.words())));
             if let Some(more) = self.unrecorded.len().checked_sub(LISTED).filter(|more| *more > 0) {
@@ -113,11 +113,6 @@ fn moment(at: DateTime<Utc>) -> String {
 
 fn counted<const N: usize>(counts: [(usize, &str); N]) -> String {
     let some = counts.into_iter().filter(|(count, _)| *count > 0);
-    let told: Vec<_> = some.map(|(count, what)| one_or_many(count, what)).collect();
+    let told: Vec<_> = some.map(|(count, what)| report::counted(count as u64, what)).collect();
     if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
-}
-
-fn one_or_many(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", HumanCount(count as u64))
 }

@@ -108,7 +108,7 @@ async fn a_plan_counts_every_kind_and_writes_nothing() -> Result {
     let town = town(10).await?;
     let request = SyncRequest { mode: Mode::Migrate, dry_run: true, ..SyncRequest::default() };
     let story = town.request("gis", request).await?;
-    let plan = databridge::plan::Plan::of(&story, &town.office.config);
+    let plan = databridge::plan::Plan::of("migrate gis", &story, &town.office.config);
     assert_eq!(plan.collections["clio.matters"].creates, 10);
     for collection in ["clio.notes", "clio.calendar_entries", "clio.documents"] {
         assert!(plan.collections[collection].creates > 0, "{plan:?}");
