@@ -1,14 +1,19 @@
 //! `databridge import`: what waited in the folder of the scripts that came before goes over.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use databridge::commands::import_of;
 use databridge::follow::Story;
 use databridge::import::DataFolder;
 use it::Town;
 use it::legacy::{self, Axes};
+use it::processes::built;
 use it::town::{TownOptions, text, value, whole_config};
 use sandbox::GisOptions;
 use sandbox::client::GisFeature;
 use sandbox::clio::hand::{MatterEdit, MatterPage, NewNote};
+use tokio::process::Command;
 
 type Result = anyhow::Result<()>;
 
@@ -117,5 +122,50 @@ async fn an_import_after_the_migrate_finds_nothing_to_write() -> Result {
     let stories = import(&town, &folder).await?;
     assert_eq!(stories.iter().map(|story| story.summary.pushes).collect::<Vec<_>>(), [0, 0, 0]);
     assert_eq!(town.writes().await?, before);
+    Ok(())
+}
+
+/// Calls `databridge import` as an operator does: its status, what it prints and what it complains of.
+async fn called(
+    town: &Town,
+    folder: &legacy::DataFolder,
+    options: &[&str],
+) -> anyhow::Result<(i32, String, String)> {
+    let mut command = Command::new(built("databridge-under-test")?);
+    command.arg("import").arg(folder.path()).args(options).stdin(Stdio::null());
+    command
+        .env("NATS_URL", town.nats.url())
+        .env("DATABRIDGE_CONFIG", &town.office.config.path)
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await??;
+    let status = output.status.code().unwrap_or_default();
+    Ok((status, String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_scripts_matters_are_not_ours_nothing_is_asked_for_unless_a_person_says_so() -> Result {
+    let town = town().await?;
+    let row = town.rows().await?.remove(0);
+    let folder = legacy::DataFolder::new()?;
+    folder.litigations(&[&row])?;
+    folder.write("clio/practice_area.json", r#"{"id": 4, "name": "Trial Area"}"#)?;
+
+    let (status, told, _) = called(&town, &folder, &["--dry-run"]).await?;
+    assert_eq!(status, 1, "{told}");
+    for words in [
+        "gis on 2026-07-01 10:10:10 UTC",
+        "waiting to go to Clio: 1 litigation",
+        "\"Trial Area\" (4) is not ours",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let (status, _, complaint) = called(&town, &folder, &[]).await?;
+    assert!(status == 2 && complaint.contains("--go-on"), "{status}: {complaint}");
+    assert!(town.matters().await?.is_empty(), "a matter was made all the same");
+
+    let (_, told, complaint) = called(&town, &folder, &["--go-on"]).await?;
+    assert!(told.contains("import gis.active_litigations: 1 record read, 1 written"), "{told}{complaint}");
+    assert!(told.contains("databridge migrate"), "{told}");
+    assert_eq!(town.matters().await?.len(), 1);
     Ok(())
 }
