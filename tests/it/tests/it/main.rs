@@ -1,6 +1,7 @@
 //! The end-to-end, fault and crash tests.
 
 mod adopted_documents;
+mod adoption;
 mod auth;
 mod bad_answers;
 mod bad_input;
@@ -16,6 +17,7 @@ mod kills_auth;
 mod kills_broker;
 mod merging;
 mod original;
+mod plans;
 mod privacy;
 mod requests;
 mod set_aside;
