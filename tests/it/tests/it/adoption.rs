@@ -8,7 +8,7 @@ use it::adopted::{Adopted, warrant};
 use it::legacy::{self, Axes};
 use it::town::{text, value};
 use sandbox::client::GisFeature;
-use sandbox::clio::hand::{MatterPage, Upload};
+use sandbox::clio::hand::{MatterPage, NewNote, Upload};
 
 type Result = anyhow::Result<()>;
 
@@ -221,5 +221,27 @@ async fn an_options_id_in_the_history_waits_for_a_person_and_spoils_nothing_else
     let matter = adopted.town.matter(&warrant(row)).await?;
     assert_eq!(value(&matter, "Dismiss Status"), "Dismissed with costs");
     assert_eq!(value(&matter, "Court Status"), "Hearing");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_the_scripts_never_brought_over_wins_over_the_older_one_on_the_map() -> Result {
+    let adopted = Adopted::new().await?;
+    let row = adopted.rows.iter().find(|row| !text(row, "BoardUp_Notes").is_empty()).expect("one with notes");
+    let note = NewNote {
+        matter: adopted.matters[&warrant(row)],
+        detail: "Boarded up by the owner".to_owned(),
+        date: Some("2099-03-01".parse()?),
+        ..NewNote::default()
+    };
+    adopted.town.admin.add_note(&note).await?;
+    let before = adopted.counts().await?[0];
+    let (plan, _) = adopted.plan().await?;
+    assert_eq!(plan.collections["gis.active_litigations"].updates, 1);
+    assert_eq!(plan.findings.conflicts, []);
+    adopted.migrate().await?;
+    assert_eq!(text(&adopted.town.row(&warrant(row)).await?, "BoardUp_Notes"), "Boarded up by the owner");
+    let made = usize::try_from(plan.collections["clio.notes"].creates)?;
+    assert_eq!(adopted.counts().await?[0], before + made);
     Ok(())
 }
