@@ -184,6 +184,8 @@ pub struct City {
     pub notes_percent: u32,
     /// How many of a hundred litigations have a coming court date, unless they are dismissed.
     pub court_dates_percent: u32,
+    /// Just so many litigations have a court date, a coming one, and none of them is dismissed.
+    pub coming_court_dates: Option<usize>,
     /// Whether the history of dismissed litigations is there.
     pub history: bool,
     /// Whether the history is a table and not a layer of points.
@@ -200,6 +202,7 @@ impl City {
             attachment_bytes: None,
             notes_percent: 70,
             court_dates_percent: 50,
+            coming_court_dates: None,
             history: true,
             history_table: false,
         }
@@ -227,7 +230,32 @@ impl City {
 /// Litigations of the two years before `now`, none of them made or edited in the last day. The same arguments give
 /// the same city, and a larger city begins with the litigations of a smaller one.
 pub fn sample_city(city: &City, now: DateTime<Utc>) -> Vec<Feature> {
-    (1..=city.litigations).map(|number| litigation(number, city, now)).collect()
+    let mut rows: Vec<Feature> =
+        (1..=city.litigations).map(|number| litigation(number, city, now)).collect();
+    if let Some(count) = city.coming_court_dates {
+        give_court_dates(&mut rows, count, city.seed, now);
+    }
+    rows
+}
+
+/// Gives just so many of these litigations, spread evenly over all, a coming court date, and the others none.
+fn give_court_dates(rows: &mut [Feature], count: usize, seed: u64, now: DateTime<Utc>) {
+    let is_open = |row: &&mut Feature| {
+        row.attributes.get("Court_Status").and_then(Value::as_str) != Some("Dismissed")
+    };
+    let open = rows.iter_mut().filter(is_open).count().max(1);
+    let up_to = |number: usize| number.saturating_mul(count.min(open)) / open;
+    let random = &mut StdRng::seed_from_u64(seed ^ 0xDA7E_5000);
+    for row in rows.iter_mut() {
+        row.attributes.insert("NextCourtDate".to_owned(), Value::Null);
+    }
+    for (number, row) in rows.iter_mut().filter(is_open).enumerate() {
+        if up_to(number + 1) > up_to(number) {
+            let day = days::coming_day(random, now);
+            let date = days::sitting(random, day);
+            row.attributes.insert("NextCourtDate".to_owned(), json!(date.timestamp_millis()));
+        }
+    }
 }
 
 /// Whether the thing of this number is among those, so many of a hundred, that are spread evenly over all.
@@ -428,6 +456,9 @@ mod tests {
         assert_eq!(notes(&City::new(1000, 1)), 700);
         let full = City { notes_percent: 100, court_dates_percent: 100, ..City::new(100, 1) };
         assert_eq!((notes(&full), dates(&full).len()), (100, 100));
+        let counted = City { coming_court_dates: Some(500), ..City::new(1000, 1) };
+        assert_eq!(dates(&counted).len(), 500);
+        assert!(dates(&counted).iter().all(|date| *date > now().timestamp_millis()));
     }
 
     #[test]
