@@ -1,5 +1,8 @@
 //! What each step of a town's day costs in calls, beside what it may cost.
 
+pub mod whole;
+
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -18,6 +21,24 @@ pub enum Bound {
     WritesAndReads(u64, u64),
     /// So many calls, of whatever kind.
     Calls(u64),
+    /// So many calls to Clio, and so many in all, those to its storage too.
+    OfClioAndInAll(u64, u64),
+    /// So many writes to Clio, so many to the map, and so many reads of both.
+    ClioMapAndReads(u64, u64, u64),
+    /// It is told and not bound.
+    Told,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WritesAndReads(writes, reads) => write!(f, "{writes} w, {reads} r"),
+            Self::Calls(calls) => write!(f, "{calls} calls"),
+            Self::OfClioAndInAll(clio, all) => write!(f, "clio {clio}, all {all}"),
+            Self::ClioMapAndReads(clio, map, reads) => write!(f, "{clio} + {map} w, {reads} r"),
+            Self::Told => f.write_str("-"),
+        }
+    }
 }
 
 /// A step and what it cost.
@@ -44,12 +65,35 @@ impl Step {
         self.calls.gis.writes + self.calls.clio.writes
     }
 
+    /// Uploads to Clio's storage, and downloads from it.
+    pub fn storage(&self) -> u64 {
+        self.calls.clio.storage.reads + self.calls.clio.storage.writes
+    }
+
+    /// All calls, those to Clio's storage too.
+    pub fn all(&self) -> u64 {
+        self.reads() + self.writes() + self.storage()
+    }
+
+    /// What it cost in each of the terms of its bound, beside the most in that term.
+    pub fn costs(&self) -> Vec<(u64, u64)> {
+        let (clio, gis) = (&self.calls.clio, &self.calls.gis);
+        match self.bound {
+            Bound::WritesAndReads(writes, reads) => vec![(self.writes(), writes), (self.reads(), reads)],
+            Bound::Calls(calls) => vec![(self.all(), calls)],
+            Bound::OfClioAndInAll(of_clio, all) => {
+                vec![(clio.reads + clio.writes, of_clio), (self.all(), all)]
+            }
+            Bound::ClioMapAndReads(to_clio, to_map, reads) => {
+                vec![(clio.writes, to_clio), (gis.writes, to_map), (self.reads(), reads)]
+            }
+            Bound::Told => Vec::new(),
+        }
+    }
+
     /// Whether it cost no more than it may.
     pub fn holds(&self) -> bool {
-        match self.bound {
-            Bound::WritesAndReads(writes, reads) => self.writes() <= writes && self.reads() <= reads,
-            Bound::Calls(calls) => self.reads() + self.writes() <= calls,
-        }
+        self.costs().iter().all(|(cost, most)| cost <= most)
     }
 }
 

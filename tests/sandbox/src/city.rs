@@ -230,8 +230,7 @@ impl City {
 /// Litigations of the two years before `now`, none of them made or edited in the last day. The same arguments give
 /// the same city, and a larger city begins with the litigations of a smaller one.
 pub fn sample_city(city: &City, now: DateTime<Utc>) -> Vec<Feature> {
-    let mut rows: Vec<Feature> =
-        (1..=city.litigations).map(|number| litigation(number, city, now)).collect();
+    let mut rows: Vec<Feature> = (1..=city.litigations).map(|number| litigation(number, city, now)).collect();
     if let Some(count) = city.coming_court_dates {
         give_court_dates(&mut rows, count, city.seed, now);
     }
@@ -240,9 +239,8 @@ pub fn sample_city(city: &City, now: DateTime<Utc>) -> Vec<Feature> {
 
 /// Gives just so many of these litigations, spread evenly over all, a coming court date, and the others none.
 fn give_court_dates(rows: &mut [Feature], count: usize, seed: u64, now: DateTime<Utc>) {
-    let is_open = |row: &&mut Feature| {
-        row.attributes.get("Court_Status").and_then(Value::as_str) != Some("Dismissed")
-    };
+    let is_open =
+        |row: &&mut Feature| row.attributes.get("Court_Status").and_then(Value::as_str) != Some("Dismissed");
     let open = rows.iter_mut().filter(is_open).count().max(1);
     let up_to = |number: usize| number.saturating_mul(count.min(open)) / open;
     let random = &mut StdRng::seed_from_u64(seed ^ 0xDA7E_5000);

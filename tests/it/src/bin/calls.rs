@@ -1,12 +1,22 @@
 //! Prints what each step of a town's day costs in calls, beside what it may cost.
 //!
-//! `cargo run --release -p it --bin calls -- --litigations 100,1000,10000`
+//! `cargo run --release -p it --bin calls -- --litigations 100,1000,10000 --config whole`
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use databridge_runtime::LogFormat;
-use it::costs::{self, Bound, Step};
+use it::costs::whole::{self, Sizes};
+use it::costs::{self, Step};
+
+/// Which records are carried over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Config {
+    /// Litigations and matters.
+    Matters,
+    /// Those, notes, court dates, documents and history.
+    Whole,
+}
 
 /// Counts the calls to both systems, with and without edits, and compares them with their bounds.
 #[derive(Debug, Parser)]
@@ -14,6 +24,12 @@ struct Arguments {
     /// How many litigations the town has; several with commas.
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000])]
     litigations: Vec<usize>,
+    /// With which config; both with a comma.
+    #[arg(long, value_delimiter = ',', default_values = ["matters", "whole"])]
+    config: Vec<Config>,
+    /// Prints also what was called how often.
+    #[arg(long)]
+    by_path: bool,
 }
 
 #[tokio::main]
@@ -21,44 +37,53 @@ async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     databridge_runtime::init_telemetry(LogFormat::Text, "warn");
     let mut all_hold = true;
-    for litigations in arguments.litigations {
-        println!("\n{litigations} litigations");
-        println!(
-            "{:44}{:>10}{:>12}{:>8}{:>8}{:>8}{:>18}{:>7}{:>9}",
-            "", "gis", "clio", "reads", "writes", "calls", "bound", "used", "seconds"
-        );
-        println!("{:44}{:>10}{:>12}", "", "r / w", "r / w");
-        let steps = Box::pin(costs::day(litigations, print)).await?;
-        all_hold &= steps.iter().all(Step::holds);
+    for config in arguments.config {
+        for litigations in &arguments.litigations {
+            println!("\n{litigations} litigations, {config:?}");
+            println!(
+                "{:46}{:>12}{:>13}{:>9}{:>7}{:>7}{:>7}{:>22}{:>7}{:>9}",
+                "", "gis", "clio", "storage", "reads", "writes", "all", "bound", "used", "seconds"
+            );
+            println!("{:46}{:>12}{:>13}", "", "r / w", "r / w");
+            let tell = |step: &Step| print(step, arguments.by_path);
+            let steps = match config {
+                Config::Matters => Box::pin(costs::day(*litigations, tell)).await?,
+                Config::Whole => Box::pin(whole::day(Sizes::of(*litigations), tell)).await?,
+            };
+            all_hold &= steps.iter().all(Step::holds);
+        }
     }
     println!();
     println!("{}", if all_hold { "Every bound holds." } else { "A bound is broken: see the lines with !" });
     Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(step: &Step) {
-    let (reads, writes) = (step.reads(), step.writes());
-    let bound = match step.bound {
-        Bound::WritesAndReads(writes, reads) => format!("{writes} w, {reads} r"),
-        Bound::Calls(calls) => format!("{calls} calls"),
-    };
+fn print(step: &Step, by_path: bool) {
+    let (gis, clio) = (&step.calls.gis, &step.calls.clio);
     println!(
-        "{:44}{:>10}{:>12}{reads:>8}{writes:>8}{:>8}{bound:>18}{:>5} %{:>9.1}{}",
+        "{:46}{:>12}{:>13}{:>9}{:>7}{:>7}{:>7}{:>22}{:>5} %{:>9.1}{}",
         step.name,
-        format!("{} / {}", step.calls.gis.reads, step.calls.gis.writes),
-        format!("{} / {}", step.calls.clio.reads, step.calls.clio.writes),
-        reads + writes,
+        format!("{} / {}", gis.reads, gis.writes),
+        format!("{} / {}", clio.reads, clio.writes),
+        step.storage(),
+        step.reads(),
+        step.writes(),
+        step.all(),
+        step.bound.to_string(),
         percent(step),
         step.took.as_secs_f64(),
         if step.holds() { "" } else { " !" },
     );
+    if by_path {
+        for (system, counts) in [("gis", gis), ("clio", clio)] {
+            for (path, count) in &counts.by_path {
+                println!("    {count:>6} {system} {path}");
+            }
+        }
+    }
 }
 
-/// The cost in hundredths of the bound: the greater of its parts.
+/// The cost in hundredths of the bound: the greatest of its parts.
 fn percent(step: &Step) -> u64 {
-    let part = |cost: u64, most: u64| cost * 100 / most.max(1);
-    match step.bound {
-        Bound::WritesAndReads(writes, reads) => part(step.writes(), writes).max(part(step.reads(), reads)),
-        Bound::Calls(calls) => part(step.reads() + step.writes(), calls),
-    }
+    step.costs().into_iter().map(|(cost, most)| cost * 100 / most.max(1)).max().unwrap_or_default()
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_messages;
 mod both_ways;
 mod calls;
+mod calls_whole;
 mod demo;
 mod foreign_client;
 mod hpd;
