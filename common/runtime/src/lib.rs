@@ -7,7 +7,7 @@ mod shutdown;
 mod telemetry;
 
 pub use clock::Clock;
-pub use failpoint::arm_from_environment as arm_failpoints_from_environment;
+pub use failpoint::{arm_from_environment as arm_failpoints_from_environment, pass as pass_failpoint};
 pub use service::begin_service;
 pub use shutdown::{SignalError, until_asked_to_stop};
 pub use telemetry::{LogFormat, init as init_telemetry};

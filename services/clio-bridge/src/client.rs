@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use databridge_http::{Answer, CallError, ClientError, ErrorClass, Gate, LimitReport};
-use databridge_runtime::Clock;
+use databridge_runtime::{Clock, pass_failpoint};
 use reqwest::header::{HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -191,7 +191,7 @@ impl ClioClient {
             request = request.json(&json!({ "data": data }));
         }
         if kind == Kind::Write {
-            fail::fail_point!("clio.before-send");
+            pass_failpoint("clio.before-send", format_args!("{}-{}", write.method, kind_in(&write.url)));
         }
         if !errand.is_still_mine() {
             let message = "this worker's time is over, another has the push now".to_owned();
@@ -204,7 +204,7 @@ impl ClioClient {
         errand.count();
         let answer = Answer::to(request, call, kind == Kind::Write).await;
         if kind == Kind::Write {
-            fail::fail_point!("clio.after-send");
+            pass_failpoint("clio.after-send", format_args!("{}-{}", write.method, kind_in(&write.url)));
         }
         let answer = answer?;
         self.heed_limit(&answer);
@@ -263,6 +263,12 @@ impl ClioClient {
         let path = url.path().strip_prefix(self.inner.root.path()).unwrap_or_else(|| url.path());
         format!("{method} {}", path.trim_end_matches(".json"))
     }
+}
+
+/// The kind of record that an address is about, by which fail points are named: `matters`.
+fn kind_in(url: &Url) -> &str {
+    let (_, below) = url.path().rsplit_once(api::ROOT).unwrap_or_default();
+    below.split(['/', '.']).next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use databridge_bridge::{Effect, PushTask, Shown, effect_of_error};
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::{Failure, FailureClass, Key, Op, OutcomeResult};
+use databridge_runtime::pass_failpoint;
 
 use crate::change::{Again, Change, Judgement, key_of};
 use crate::collection::LayerCollection;
@@ -107,9 +108,9 @@ async fn attempted(
         attempt.halve(works(writes));
         return attempt;
     }
-    fail::fail_point!("gis.before-apply");
+    pass_failpoint("gis.before-apply", &collection.name);
     let answer = service.apply_edits(layer.number, form, tally).await;
-    fail::fail_point!("gis.after-apply");
+    pass_failpoint("gis.after-apply", &collection.name);
     match answer {
         Ok(body) => attempt.conclude(collection, &layer, writes, edits::verdicts(body, &edits)),
         Err(refusal) => attempt.refused(works(writes), &refusal),

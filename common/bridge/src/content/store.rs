@@ -91,6 +91,7 @@ impl ContentStore {
             ContentObject { object: name.to_owned(), size, sha256: hex::encode(&sha256), content_type };
         fail::fail_point!("content.before-object");
         self.tell(&object, &upload, &sha256, now).await?;
+        fail::fail_point!("content.after-object");
         upload.finished = true;
         if let Some(before) = before {
             purge(self.stream.clone(), chunks_subject(&before.nuid)).await;
@@ -225,7 +226,9 @@ impl Upload<'_> {
         digest.update(&chunk);
         self.chunks += 1;
         let sent = self.store.jetstream.publish(self.subject.clone(), chunk).await;
-        sent.map_err(|error| failed(&error))?.await.map(drop).map_err(|error| failed(&error))
+        sent.map_err(|error| failed(&error))?.await.map(drop).map_err(|error| failed(&error))?;
+        fail::fail_point!("content.after-chunk");
+        Ok(())
     }
 }
 
@@ -258,6 +261,7 @@ impl Reading {
             return Ok(None);
         }
         let message = self.chunk().await?;
+        fail::fail_point!("content.after-read");
         self.next = message.sequence + 1;
         self.chunks -= 1;
         self.size += message.payload.len() as u64;

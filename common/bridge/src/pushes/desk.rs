@@ -13,7 +13,7 @@ use databridge_model::subject::{self, Lane};
 use databridge_model::{
     CollectionName, Failure, FailureClass, KeyToken, Outcome, OutcomeResult, PushId, PushRequest, SystemName,
 };
-use databridge_runtime::{CancellationToken, jittered};
+use databridge_runtime::{CancellationToken, jittered, pass_failpoint};
 use tokio::time::Instant;
 
 use super::long::LONG_ONES_APART;
@@ -219,7 +219,7 @@ impl<S: OutsideSystem> Desk<S> {
                 (self.intents.update(&record, &intent, earlier.revision).await?, true)
             }
         };
-        fail::fail_point!("push.after-intent");
+        pass_failpoint("push.after-intent", &place.collection);
         Ok(Some(Begun {
             job: job.clone(),
             push,
@@ -374,16 +374,16 @@ impl<S: OutsideSystem> Desk<S> {
                 }
             }
         }
-        fail::fail_point!("push.before-outcome");
+        pass_failpoint("push.before-outcome", &begun.place.collection);
         self.tell(&begun.place, &begun.push, &outcome).await?;
-        fail::fail_point!("push.after-outcome");
+        pass_failpoint("push.after-outcome", &begun.place.collection);
         let keep_intent = outcome.result == OutcomeResult::Unknown;
         self.remember(&begun.place, outcome).await?;
-        fail::fail_point!("push.after-applied");
+        pass_failpoint("push.after-applied", &begun.place.collection);
         if !keep_intent {
             self.intents.delete(&begun.place.record_key(), begun.intent_revision()).await?;
         }
-        fail::fail_point!("push.before-ack");
+        pass_failpoint("push.before-ack", &begun.place.collection);
         begun.job.done().await;
         Ok(())
     }
