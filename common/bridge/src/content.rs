@@ -2,7 +2,8 @@
 //!
 //! The bridge that is to write asks with [`fetch()`]; the bridge of the system that has the bytes answers with
 //! [`serve_content()`] and brings them into the object store `content`, streamed in both directions. The one who asked
-//! deletes them with [`drop_object()`] once its outcome is stored.
+//! deletes them with [`drop_object()`] once they are written. What a broken attempt left is deleted when its push is
+//! answered.
 
 mod ask;
 mod serve;
@@ -12,6 +13,7 @@ use databridge_http::{CallError, ErrorClass};
 use databridge_model::{ContentObject, Failure, FailureClass};
 use futures::stream::BoxStream;
 
+pub(crate) use ask::drop_contents_of;
 pub use ask::{drop_object, fetch};
 pub use serve::{ContentProvider, NoContents, serve_content};
 pub use store::ContentReader;

@@ -1,17 +1,20 @@
 //! Asking for a content.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use databridge_broker::Broker;
 use databridge_broker::async_nats::StatusCode;
+use databridge_http::{CallError, RetryPolicy, with_retries};
 use databridge_model::{ContentReply, ContentRequest, RunId, Source, decode, subject};
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 
 use super::store::ContentStore;
 use super::{Content, ContentError};
 
 /// A bridge that says nothing for so long has died, or its answer is lost. It says `working` every five seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Asks the bridge of a record's system for its content, waits until it is in the object store, and opens it.
 ///
@@ -45,6 +48,43 @@ pub async fn fetch(broker: &Broker, source: &Source, run: Option<RunId>) -> Resu
 }
 
 /// Deletes a content that was fetched. One that is not there (any more) is deleted.
-pub async fn drop_object(broker: &Broker, object: &str) -> Result<(), ContentError> {
-    Box::pin(async { ContentStore::open(broker).await?.drop_object(object).await }).await
+pub async fn drop_object(broker: &Broker, object: &str) -> Result<(), CallError> {
+    let object = object.to_owned();
+    persistently(broker, move |store| {
+        let object = object.clone();
+        async move { store.drop_object(&object).await }
+    })
+    .await
+}
+
+/// Deletes all contents of a record, of whatever revision.
+pub(crate) async fn drop_contents_of(broker: &Broker, source: &Source) -> Result<(), CallError> {
+    let source = source.clone();
+    persistently(broker, move |store| {
+        let source = source.clone();
+        async move {
+            for object in store.of(&source).await? {
+                store.drop_object(&object).await?;
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// Tries again where the broker was away: a content that is not deleted now stays for a day.
+// Boxed, for the client's own futures are large, and because the compiler cannot show further out that they are Send.
+fn persistently<F>(
+    broker: &Broker,
+    attempt: impl Fn(ContentStore) -> F + Send + Sync + 'static,
+) -> BoxFuture<'static, Result<(), CallError>>
+where
+    F: Future<Output = Result<(), ContentError>> + Send,
+{
+    let (broker, attempt) = (broker.clone(), Arc::new(attempt));
+    let attempt = move || {
+        let (broker, attempt) = (broker.clone(), Arc::clone(&attempt));
+        async move { Ok(attempt(ContentStore::open(&broker).await?).await?) }.boxed()
+    };
+    with_retries(RetryPolicy::default(), attempt).boxed()
 }

@@ -17,7 +17,7 @@ use futures::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::store::ContentStore;
+use super::store::{ContentStore, name_of};
 use super::{ContentError, OfferedContent};
 use crate::pulls::failure_of;
 
@@ -140,9 +140,11 @@ impl<P: ContentProvider> ContentDesk<P> {
         };
         let (system, collection, token) = subject::record_parts(&request.subject, 1)
             .ok_or_else(|| invalid("the subject is not content.<system>.<collection>.<id>".to_owned()))?;
-        let id = KeyToken::from_subject(token)
+        let token = KeyToken::from_subject(token);
+        let id = token
             .id()
             .ok_or_else(|| invalid(format!("`{token}` tells no id; it should be `=i` and the encoded id")))?;
+        let system = SystemName::parse(system).map_err(|error| invalid(error.to_string()))?;
         let name = CollectionName::parse(collection).map_err(|error| invalid(error.to_string()))?;
         decode::<ContentRequest>("a request for a content", &request.payload)
             .map_err(|error| invalid(error.to_string()))?;
@@ -153,7 +155,7 @@ impl<P: ContentProvider> ContentDesk<P> {
             return Err(ContentError::Store("the bridge is stopping".to_owned()).into());
         };
         let offered = self.provider.open(&name, &id).await?;
-        let object = format!("{system}.{collection}.{token}.{}", offered.size);
+        let object = name_of(&system, &name, &token, offered.size);
         if let Some(there) = self.store.whole(&object).await?.filter(|there| there.size == offered.size) {
             return Ok(there);
         }

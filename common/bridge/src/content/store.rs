@@ -3,6 +3,7 @@
 //! The client library's own writer leaves the chunks of a broken-off upload behind until they age, and its own reader
 //! takes in what the broker sends ahead, however slowly it is read.
 
+use std::fmt::Display;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -20,7 +21,7 @@ use databridge_broker::async_nats::jetstream::stream::DirectGetErrorKind;
 use databridge_broker::async_nats::jetstream::{self, stream};
 use databridge_broker::{Broker, names};
 use databridge_http::{CallError, ErrorClass};
-use databridge_model::ContentObject;
+use databridge_model::{CollectionName, ContentObject, KeyToken, Source, SystemName};
 use databridge_runtime::jittered;
 use futures::StreamExt;
 use futures::stream::{BoxStream, Stream};
@@ -120,7 +121,7 @@ impl ContentStore {
             "options": { "max_chunk_size": CHUNK },
             "metadata": metadata,
         });
-        let subject = format!("$O.{}.M.{}", names::CONTENT, URL_SAFE.encode(&object.object));
+        let subject = object_subject(&URL_SAFE.encode(&object.object));
         let mut headers = HeaderMap::new();
         headers.insert(NATS_ROLLUP, "sub");
         let sent = self.jetstream.publish_with_headers(subject, headers, info.to_string().into()).await;
@@ -151,6 +152,21 @@ impl ContentStore {
         Ok(())
     }
 
+    /// The names of the objects of a record, some of which may be deleted already.
+    pub(super) async fn of(&self, source: &Source) -> Result<Vec<String>, ContentError> {
+        let begins = name_of(&source.system, &source.collection, &KeyToken::of(None, &source.id), "");
+        let mut subjects =
+            self.stream.info_with_subjects(object_subject(">")).await.map_err(|error| failed(&error))?;
+        let mut names = Vec::new();
+        while let Some(subject) = subjects.next().await {
+            let (subject, _) = subject.map_err(|error| failed(&error))?;
+            let name = subject.rsplit('.').next().and_then(|name| URL_SAFE.decode(name).ok());
+            let name = name.and_then(|name| String::from_utf8(name).ok());
+            names.extend(name.filter(|name| name.starts_with(&begins)));
+        }
+        Ok(names)
+    }
+
     async fn info(&self, name: &str) -> Result<Option<ObjectInfo>, ContentError> {
         match self.objects.info(name).await {
             Ok(info) => Ok(Some(info).filter(|info| !info.deleted)),
@@ -174,6 +190,20 @@ async fn purge(stream: stream::Stream, chunks: String) {
     if let Err(error) = stream.purge().filter(chunks).await {
         tracing::warn!(%error, "Chunks that nobody needs stay in the object store for a day.");
     }
+}
+
+/// The name of the object of a record's content of this revision.
+pub(super) fn name_of(
+    system: &SystemName,
+    collection: &CollectionName,
+    id: &KeyToken,
+    revision: impl Display,
+) -> String {
+    format!("{system}.{collection}.{id}.{revision}")
+}
+
+fn object_subject(encoded_name: &str) -> String {
+    format!("$O.{}.M.{encoded_name}", names::CONTENT)
 }
 
 fn chunks_subject(nuid: &str) -> String {

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::long::LONG_ONES_APART;
 use super::turn::{Turn, UnderWay};
+use crate::content::drop_contents_of;
 use crate::waits::Waits;
 use crate::{Applied, Earlier, Effect, Intent, OutsideSystem, PushTask, StillMine};
 
@@ -180,6 +181,7 @@ impl<S: OutsideSystem> Desk<S> {
             && let Some(outcome) = applied.value.answer_to(&id)
         {
             self.tell(&place, &push, &outcome).await?;
+            self.drop_contents(&push).await;
             if outcome.result != OutcomeResult::Unknown {
                 self.drop_intent_of(&record, &id).await?;
             }
@@ -378,6 +380,9 @@ impl<S: OutsideSystem> Desk<S> {
         self.tell(&begun.place, &begun.push, &outcome).await?;
         pass_failpoint("push.after-outcome", &begun.place.collection);
         let keep_intent = outcome.result == OutcomeResult::Unknown;
+        if begun.doubtful || !outcome.result.is_done() {
+            self.drop_contents(&begun.push).await;
+        }
         self.remember(&begun.place, outcome).await?;
         pass_failpoint("push.after-applied", &begun.place.collection);
         if !keep_intent {
@@ -391,6 +396,14 @@ impl<S: OutsideSystem> Desk<S> {
     async fn tell(&self, place: &Place, push: &PushRequest, outcome: &Outcome) -> Result<(), PublishError> {
         let subject = subject::outcome(&place.system, &place.collection, &place.key);
         self.broker.publish(subject, outcome, &Envelope::of_run(push.run)).await.map(drop)
+    }
+
+    /// An attempt that broke off, or did not come to its end, may have left the content that it was to write.
+    async fn drop_contents(&self, push: &PushRequest) {
+        let Some(source) = &push.source else { return };
+        if let Err(error) = drop_contents_of(&self.broker, source).await {
+            tracing::warn!(%error, "A content that is not needed any more stays until its time is over.");
+        }
     }
 
     async fn remember(&self, place: &Place, outcome: Outcome) -> Result<(), BucketError> {

@@ -25,6 +25,8 @@ const EXTERNAL_PROPERTIES: &str = "external_properties";
 
 /// A push that waits for a bridge to come back waits so long each time.
 const BRIDGE_AWAY: Duration = Duration::from_secs(30);
+/// The same where the bridge fell silent: another, or the same one anew, may be there already.
+const BRIDGE_SILENT: Duration = Duration::from_secs(2);
 
 impl Documents {
     /// Makes a document with its content.
@@ -192,8 +194,9 @@ impl Documents {
         match &error {
             // Nothing is at fault but the moment: it waits, which is no attempt.
             ContentError::NobodyThere(_) | ContentError::Silent(_) => {
-                Err(CallError { class: ErrorClass::Limited(Some(BRIDGE_AWAY)), ..CallError::from(error) }
-                    .into())
+                let is_silent = matches!(error, ContentError::Silent(_));
+                let wait = if is_silent { BRIDGE_SILENT } else { BRIDGE_AWAY };
+                Err(CallError { class: ErrorClass::Limited(Some(wait)), ..CallError::from(error) }.into())
             }
             _ if error.class() == ErrorClass::Invalid => {
                 Settled::refused(error.to_string(), Some(CONTENT)).stop()
