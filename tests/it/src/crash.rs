@@ -1,21 +1,23 @@
 //! A flow broken off by a crash, and what must be true once it has gone on.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+mod aftermath;
+mod trap;
+pub mod whole;
 
-use anyhow::{Context, bail, ensure};
-use databridge::follow::{self, Story};
+use std::collections::BTreeSet;
+
+use anyhow::{Context, ensure};
 use databridge_broker::async_nats::datetime::{add_std_duration, now};
 use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
-use databridge_broker::async_nats::jetstream::stream::Stream;
 use databridge_broker::{Envelope, names};
 use databridge_model::{Mode, RunId, SyncRequest, subject};
 use futures::TryStreamExt;
-use indicatif::ProgressBar;
 use sandbox::client::{GisEdit, GisFeature};
 use sandbox::clio::hand::MatterEdit;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use self::aftermath::{PATIENCE, follow_to_the_end, must_be_tidy};
+use self::trap::{Trap, Victim, restart};
 use crate::town::{Town, object_id, text, value};
 use crate::watch::until;
 
@@ -32,13 +34,6 @@ pub enum Flow {
     ToRow,
 }
 
-/// What is killed.
-#[derive(Clone, Copy, Debug)]
-enum Victim {
-    Service,
-    Broker,
-}
-
 /// What a person did on one side, and so must show on both.
 #[derive(Clone, Debug)]
 struct Edit {
@@ -49,9 +44,6 @@ struct Edit {
 
 /// How many crashes a town goes through, one after another.
 const POINTS_A_TOWN: usize = 6;
-
-/// How long a broken flow may take to its end, and what it left to be tidied.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A town where one flow after another is broken off.
 pub struct Crashes {
@@ -73,7 +65,7 @@ impl Crashes {
     pub async fn of_a_dry_run() -> anyhow::Result<()> {
         let mut crashes = Self::during(Flow::Create).await?;
         crashes.town.admin.reset_calls().await?;
-        crashes.restart("reconciler", Some("kill:reconciler.before-run-opened")).await?;
+        restart(&mut crashes.town, "reconciler", Some("kill:reconciler.before-run-opened")).await?;
         let dry = SyncRequest { dry_run: true, ..SyncRequest::default() };
         let run = crashes.begin_with(dry).await?;
         let town = &mut crashes.town;
@@ -82,7 +74,7 @@ impl Crashes {
         processes.start_one("reconciler", None)?;
         let story = follow_to_the_end(town, run).await?;
         ensure!(story.would_push.len() == crashes.edits.len(), "it would push {:?}", story.would_push);
-        crashes.must_be_tidy().await?;
+        must_be_tidy(&crashes.town).await?;
         ensure!(crashes.town.writes().await? == (0, 0), "a dry run wrote");
         Ok(())
     }
@@ -91,7 +83,7 @@ impl Crashes {
     /// it knows that it asked.
     pub async fn of_an_overtaken_listing() -> anyhow::Result<()> {
         let mut crashes = Self::during(Flow::Migrate).await?;
-        crashes.restart("reconciler", Some("kill:reconciler.before-part")).await?;
+        restart(&mut crashes.town, "reconciler", Some("kill:reconciler.before-part")).await?;
         // Nothing is new: no record asks for the listing once more.
         let migrate = SyncRequest { mode: Mode::Migrate, ..SyncRequest::default() };
         let run = crashes.publish(migrate).await?;
@@ -153,10 +145,7 @@ impl Crashes {
         let towns = points.chunks(POINTS_A_TOWN).map(async |points| {
             let mut crashes = Self::during(flow).await?;
             for point in points {
-                let round = match victim {
-                    Victim::Service => crashes.kill_service(service, point).await,
-                    Victim::Broker => crashes.kill_broker(service, point).await,
-                };
+                let round = crashes.round(victim, service, point).await;
                 round.with_context(|| format!("{flow:?}: {victim:?} killed, {service} at {point}"))?;
             }
             Ok(())
@@ -164,31 +153,11 @@ impl Crashes {
         futures::future::try_join_all(towns).await.map(drop)
     }
 
-    async fn kill_service(&mut self, service: &'static str, point: &str) -> anyhow::Result<()> {
-        self.restart(service, Some(&format!("kill:{point}"))).await?;
+    async fn round(&mut self, victim: Victim, service: &'static str, point: &str) -> anyhow::Result<()> {
+        let trap = Trap::set(&mut self.town, victim, service, point).await?;
         let run = self.begin().await?;
-        let processes = self.town.processes.as_mut().context("no processes")?;
-        processes.died(service).await?;
-        processes.start_one(service, None)?;
+        trap.sprung(&mut self.town).await?;
         self.must_be_whole(run).await
-    }
-
-    async fn kill_broker(&mut self, service: &'static str, point: &str) -> anyhow::Result<()> {
-        let folder = tempfile::tempdir()?;
-        let held = folder.path().join("held");
-        self.restart(service, Some(&format!("hold:{point}:{}", held.display()))).await?;
-        let run = self.begin().await?;
-        until("the service to be at the fail point", async || Ok(held.exists().then_some(()))).await?;
-        self.town.nats.kill9()?;
-        self.town.nats.restart().await?;
-        std::fs::remove_file(&held)?;
-        self.must_be_whole(run).await
-    }
-
-    async fn restart(&mut self, service: &'static str, failpoint: Option<&str>) -> anyhow::Result<()> {
-        let processes = self.town.processes.as_mut().context("no processes")?;
-        processes.kill(service).await?;
-        processes.start_one(service, failpoint)
     }
 
     /// A person's edits, and the request that carries them over.
@@ -270,10 +239,10 @@ impl Crashes {
         ensure!(story.parked.is_empty(), "something was parked: {:?}", story.parked);
         ensure!(story.conflicts.is_empty(), "conflicts came of it: {:?}", story.conflicts);
         self.must_be_right().await?;
-        self.must_be_tidy().await?;
+        must_be_tidy(town).await?;
         town.next_cycle_writes_nothing().await?;
         self.must_be_right().await?;
-        self.must_be_tidy().await
+        must_be_tidy(town).await
     }
 
     async fn must_be_right(&self) -> anyhow::Result<()> {
@@ -298,54 +267,5 @@ impl Crashes {
             }
         }
         town.assert_same().await
-    }
-
-    /// No run open, no request, push or intent left, no dead letter.
-    async fn must_be_tidy(&self) -> anyhow::Result<()> {
-        let tidied = until("nothing to be left over", async || {
-            Ok(left_over(&self.town).await?.is_empty().then_some(()))
-        })
-        .await;
-        if tidied.is_err() {
-            bail!("left over: {}", left_over(&self.town).await?.join("; "));
-        }
-        Ok(())
-    }
-}
-
-async fn follow_to_the_end(town: &Town, run: RunId) -> anyhow::Result<Story> {
-    let hidden = ProgressBar::hidden();
-    match tokio::time::timeout(PATIENCE, follow::follow(&town.broker, run, &hidden)).await {
-        Ok(story) => Ok(story?),
-        Err(_) => bail!("the run did not end; left over: {}", left_over(town).await?.join("; ")),
-    }
-}
-
-/// What a flow has left behind.
-async fn left_over(town: &Town) -> anyhow::Result<Vec<String>> {
-    let mut left = Vec::new();
-    for (run, found) in town.broker.bucket::<Value>(names::RUNS).await?.all().await? {
-        if found.value.get("ended_at").is_none_or(Value::is_null) {
-            left.push(format!("run {run} is open: {}", found.value));
-        }
-    }
-    for (key, found) in town.broker.bucket::<Value>(names::INTENTS).await?.all().await? {
-        left.push(format!("intent {key}: {}", found.value));
-    }
-    for name in [names::SYNC, names::PUSH, names::DEAD] {
-        let stream = town.broker.jetstream().get_stream_no_info(name).await?;
-        let messages = stream.get_info().await?.state.messages;
-        if messages > 0 {
-            left.push(format!("{messages} messages in {name}, such as {}", first_of(&stream).await));
-        }
-    }
-    Ok(left)
-}
-
-/// A message of a stream, as far as it can be told.
-async fn first_of(stream: &Stream<()>) -> String {
-    match stream.get_first_raw_message_by_subject(">", 1).await {
-        Ok(first) => format!("{}: {}", first.subject, String::from_utf8_lossy(&first.payload)),
-        Err(error) => error.to_string(),
     }
 }

@@ -84,6 +84,12 @@ impl Processes {
         Ok(())
     }
 
+    /// Whether a service still runs.
+    pub fn is_alive(&mut self, service: &'static str) -> anyhow::Result<bool> {
+        let child = self.running.get_mut(service).with_context(|| format!("{service} does not run"))?;
+        Ok(child.try_wait()?.is_none())
+    }
+
     /// The process id of a service.
     pub fn pid(&self, service: &str) -> Option<u32> {
         self.running.get(service).and_then(Child::id)

@@ -16,6 +16,7 @@ mod import;
 mod kills;
 mod kills_auth;
 mod kills_broker;
+mod kills_whole;
 mod merging;
 mod original;
 mod plans;
