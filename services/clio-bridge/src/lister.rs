@@ -150,7 +150,9 @@ impl Listing<'_> {
     /// A page that is not the first. One that does not go on from the last one goes in a circle.
     async fn next_page(&self, place: &Place, next: &str, most: usize) -> Result<ListBody, CallError> {
         let client = &self.clio.client;
-        let url = with_limit(client.next_page(&self.kind.resource().list(), next)?, most);
+        let resource = self.kind.resource();
+        let url = with_filters(client.next_page(&resource.list(), next)?, resource.filters);
+        let url = with_limit(url, most);
         let (body, answer) = client.page(self.errand, &url).await?;
         if body.next() == Some(next) || self.goes_back(place, &body) {
             return Err(
@@ -206,6 +208,17 @@ impl Listing<'_> {
     }
 }
 
+/// The address with what every list of these records is asked with. The page token knows it, and the specification
+/// wants it all the same: `type` of notes is required of each request.
+fn with_filters(mut url: Url, filters: &[(&str, &str)]) -> Url {
+    for (name, value) in filters {
+        if !url.query_pairs().any(|(known, _)| known == *name) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    url
+}
+
 /// The address with no greater limit than this.
 fn with_limit(mut url: Url, most: usize) -> Url {
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
@@ -237,6 +250,14 @@ mod tests {
             };
             assert_eq!(place, Place { since, ..Place::default() }, "{span:?}");
         }
+    }
+
+    #[test]
+    fn a_next_page_of_notes_is_asked_for_with_their_type() {
+        let url = Url::parse("https://h/api/v4/notes.json?limit=200&page_token=x").unwrap();
+        let asked = with_filters(url, crate::api::NOTES.filters);
+        assert_eq!(asked.query(), Some("limit=200&page_token=x&type=Matter"));
+        assert_eq!(with_filters(asked.clone(), crate::api::NOTES.filters), asked);
     }
 
     #[test]

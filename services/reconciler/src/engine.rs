@@ -25,7 +25,6 @@ use crate::event::{self, Standing};
 use crate::latest;
 use crate::link::{Link, Outstanding, Purpose};
 use crate::links::Links;
-use crate::making::Turn;
 use crate::plan::{ParentRef, RoutePlan};
 use crate::runs::{Count, Run, Runs};
 use crate::spent::{self, SpentRequests};
@@ -126,31 +125,7 @@ impl Engine {
         } else {
             self.decide(plan, &mut link, name, None).await?
         };
-        let goes_to_holder = |wanted: &Wanted| wanted.side == Side::Left && plan.kind() == RouteKind::Latest;
-        if let Some(wanted) = decision.pushes.iter().find(|wanted| goes_to_holder(wanted)) {
-            // In this order: a push that is not under way any more has told the parent's link what came of it.
-            if self.is_busy(plan, name, &link, wanted).await? {
-                decision.pushes.retain(|wanted| !goes_to_holder(wanted));
-                link.due = true;
-            } else if self.learn_from_parent(plan, &mut link).await? {
-                decision = self.decide(plan, &mut link, name, None).await?;
-            }
-        }
-        let makes = |wanted: &Wanted| wanted.side == Side::Right && wanted.op == Op::Create;
-        if self.makes_with_others(plan)
-            && decision.pushes.iter().any(makes)
-            && matches!(self.gate(plan, &link, Side::Right, run.as_ref()).await?, Gate::Open(_))
-        {
-            match self.take_turn(plan, name, &mut link).await? {
-                Turn::Ours => {}
-                Turn::Learned => decision = self.decide(plan, &mut link, name, None).await?,
-                Turn::Wait => {
-                    decision.pushes.retain(|wanted| !makes(wanted));
-                    link.due = true;
-                    self.want_reread(plan, Side::Right, run_id, link.to_reread(Side::Right));
-                }
-            }
-        }
+        self.give_way(plan, name, &mut link, &mut decision, run_id).await?;
         let (mut to_send, mut waits_on) = (Vec::new(), None);
         for wanted in std::mem::take(&mut decision.pushes) {
             let mut parent = None;

@@ -86,7 +86,10 @@ impl Pulls {
                 engine.release_below(&name, read.run).await?;
             }
         }
-        engine.runs.count(read.run, Count::Record);
+        // That an id names nothing (any more) is no record that was read.
+        if !read.deleted {
+            engine.runs.count(read.run, Count::Record);
+        }
         Ok(())
     }
 

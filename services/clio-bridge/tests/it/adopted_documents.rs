@@ -38,7 +38,10 @@ async fn a_stub_is_shown_without_content_and_a_migrate_finishes_it() {
             .map(|(name, value)| (name.to_owned(), value))
             .into()
         );
-        let handle = json!({"etag": stub.etag, "matter": matter.id, "name": "31.png", "version": 1, "unfinished": true});
+        let property = shown.handle["property"].clone();
+        assert!(property.is_u64(), "{property}");
+        let handle = json!({"etag": stub.etag, "matter": matter.id, "name": "31.png", "property": property,
+            "version": 1, "unfinished": true});
         assert_eq!(shown.handle, handle);
 
         // A listing of everything has shown it, so it is paired, and its content is pushed.

@@ -4,9 +4,10 @@ use databridge_config::{RouteKind, Side};
 use databridge_model::{Mode, Op, RunId};
 
 use super::{Engine, Trouble};
-use crate::decide::Wanted;
+use crate::decide::{Decision, Wanted};
 use crate::event::{self, Standing};
 use crate::link::Link;
+use crate::making::Turn;
 use crate::plan::{ParentRef, RoutePlan};
 use crate::runs::Run;
 use crate::twins;
@@ -40,6 +41,46 @@ impl Engine {
         }
         link.awaits_parent = None;
         self.decide_and_save(plan, name, link, Some(found.revision), run_id).await
+    }
+
+    /// Other routes may look at the same records: what they have under way is waited for, and what they have learned or
+    /// made meanwhile is taken in before anything is pushed.
+    pub(super) async fn give_way(
+        &self,
+        plan: &RoutePlan,
+        name: &str,
+        link: &mut Link,
+        decision: &mut Decision,
+        run_id: Option<RunId>,
+    ) -> Result<(), Trouble> {
+        let goes_to_holder = |wanted: &Wanted| wanted.side == Side::Left && plan.kind() == RouteKind::Latest;
+        if let Some(wanted) = decision.pushes.iter().find(|wanted| goes_to_holder(wanted)) {
+            // In this order: a push that is not under way any more has told the parent's link what came of it.
+            if self.is_busy(plan, name, link, wanted).await? {
+                decision.pushes.retain(|wanted| !goes_to_holder(wanted));
+                link.due = true;
+            } else if self.learn_from_parent(plan, link).await? {
+                *decision = self.decide(plan, link, name, None).await?;
+            }
+        }
+        let makes = |wanted: &Wanted| wanted.side == Side::Right && wanted.op == Op::Create;
+        let run = run_id.and_then(|id| self.runs.get(id));
+        if !self.makes_with_others(plan)
+            || !decision.pushes.iter().any(makes)
+            || !matches!(self.gate(plan, link, Side::Right, run.as_ref()).await?, Gate::Open(_))
+        {
+            return Ok(());
+        }
+        match self.take_turn(plan, name, link).await? {
+            Turn::Ours => {}
+            Turn::Learned => *decision = self.decide(plan, link, name, None).await?,
+            Turn::Wait => {
+                decision.pushes.retain(|wanted| !makes(wanted));
+                link.due = true;
+                self.want_reread(plan, Side::Right, run_id, link.to_reread(Side::Right));
+            }
+        }
+        Ok(())
     }
 
     /// Whether another route has a push under way to the same record, which would change what this one goes by. Its

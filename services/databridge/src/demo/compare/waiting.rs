@@ -12,7 +12,7 @@ pub(super) struct Waiting<'a> {
     fields: BTreeSet<(&'a str, &'a str)>,
     /// Rows and matters, by their keys.
     keys: BTreeSet<&'a str>,
-    /// Rows without a key that can be read, by their ids.
+    /// Rows without a key that can be read, by their object ids.
     ids: BTreeSet<&'a str>,
     /// What stands below them, by its collection and the key that it is told with: its own, or its parent's.
     below: BTreeSet<(String, &'a str)>,
@@ -33,7 +33,8 @@ impl<'a> Waiting<'a> {
                 }
                 (Some(key), None, _) if is_one_of_them => drop(keys.insert(key.as_str())),
                 (Some(key), None, _) => drop(below.insert((collection, key.as_str()))),
-                (None, _, Some(id)) if is_row => drop(ids.insert(id.as_str())),
+                // A row's id has its GlobalID after its object id.
+                (None, _, Some(id)) if is_row => ids.extend(id.split('@').next()),
                 (None, ..) => {}
             }
         }
