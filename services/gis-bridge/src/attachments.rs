@@ -1,6 +1,7 @@
 //! The attachments of a layer's rows (arcgis.md, section 5).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,8 +47,8 @@ pub(crate) struct AttachmentCollection {
     /// Rows of one request: fewer once an answer was cut.
     rows_at_once: AtomicUsize,
     to_list: Mutex<Option<ToList>>,
-    /// The size of each attachment as it was last shown.
-    sizes: Mutex<HashMap<(i64, i64), u64>>,
+    /// The size of each attachment as it was last shown, by its row and its id.
+    sizes: Mutex<BTreeMap<(i64, i64), u64>>,
 }
 
 /// The rows that a listing has yet to come to. Kept between its pages, and asked for anew where it is lost.
@@ -121,14 +122,14 @@ impl AttachmentCollection {
         }
         let ids = self.rows_to_list(place, &tally).await?;
         let bound = if layer.queries_attachments {
-            self.rows_at_once.load(Ordering::Relaxed)
+            self.rows_at_once.load(Ordering::Relaxed).min(self.rows_in_one_answer(&ids, layer.record_limit))
         } else {
             ROWS_ONE_BY_ONE
         };
         let bound = if most < UNBOUNDED { bound.min(most.max(1)) } else { bound };
         let (rows, rest) = ids.split_at(ids.len().min(bound));
         let found = self.of_rows(&layer, rows, &tally).await?;
-        self.note_sizes(&found);
+        self.note_sizes(rows, &found);
         let records = found.iter().flat_map(|(row, all)| all.iter().map(|one| one.shown(*row))).collect();
         let next = match rows.last() {
             Some(last) if !rest.is_empty() => {
@@ -149,7 +150,7 @@ impl AttachmentCollection {
         rows.dedup();
         let layer = self.of.layer(&tally).await?;
         let found = self.of_rows(&layer, &rows, &tally).await?;
-        self.note_sizes(&found);
+        self.note_sizes(&rows, &found);
         let shown = |id: &String| {
             let (row, attachment) = ids_in(id)?;
             found.get(&row)?.iter().find(|one| one.id == attachment).map(|one| one.shown(row))
@@ -167,14 +168,36 @@ impl AttachmentCollection {
 
     /// The size of an attachment as it was last shown.
     pub(crate) fn size_shown(&self, ids: (i64, i64)) -> Option<u64> {
-        self.sizes.lock().unwrap_or_else(PoisonError::into_inner).get(&ids).copied()
+        self.sizes().get(&ids).copied()
     }
 
-    fn note_sizes(&self, found: &ByRow) {
-        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Notes what these rows have now.
+    fn note_sizes(&self, rows: &[i64], found: &ByRow) {
+        let mut sizes = self.sizes();
+        for row in rows {
+            let before: Vec<_> = sizes.range(all_of(*row)).map(|(ids, _)| *ids).collect();
+            for ids in before {
+                sizes.remove(&ids);
+            }
+        }
         for (row, all) in found {
             sizes.extend(all.iter().map(|one| ((*row, one.id), one.size)));
         }
+    }
+
+    /// How many of these rows can be asked for at once so that the answer, which is cut at so many attachments without a
+    /// word, is not: by what they had when they were last shown.
+    fn rows_in_one_answer(&self, rows: &[i64], record_limit: usize) -> usize {
+        let (sizes, mut attachments) = (self.sizes(), 0);
+        let fit = rows.iter().take(ROWS_AT_ONCE).take_while(|row| {
+            attachments += sizes.range(all_of(**row)).count();
+            attachments < record_limit
+        });
+        fit.count().max(1)
+    }
+
+    fn sizes(&self) -> MutexGuard<'_, BTreeMap<(i64, i64), u64>> {
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether these are the rows on which they hang.
@@ -191,7 +214,10 @@ impl AttachmentCollection {
         let kept = self.to_list().take();
         match kept.filter(|kept| kept.of == place.begun() && place.after >= kept.after) {
             Some(kept) => Ok(kept.ids.into_iter().filter(|id| Some(*id) > place.after).collect()),
-            None => self.of.object_ids(place.since, place.after, tally).await,
+            None => match self.of.take_listed(self.looked.load(Ordering::Relaxed), place) {
+                Some(ids) => Ok(ids),
+                None => self.of.object_ids(place.since, place.after, tally).await,
+            },
         }
     }
 
@@ -344,6 +370,11 @@ impl Attachment {
             on: None,
         })
     }
+}
+
+/// All attachments that a row can have.
+fn all_of(row: i64) -> RangeInclusive<(i64, i64)> {
+    (row, i64::MIN)..=(row, i64::MAX)
 }
 
 /// The object id and the attachment's id in an id of ours.

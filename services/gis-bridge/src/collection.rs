@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::decode::{Feature, Row, in_braces};
 use crate::layer::{Layer, Source};
 use crate::layer_page::{EsriType, LayerPage};
-use crate::place::Probe;
+use crate::place::{Place, Probe};
 use crate::query::{self, FeatureSet, Wanted};
 use crate::service::{FeatureService, Reply, Tally};
 use crate::settings::LayerPart;
@@ -34,6 +34,18 @@ pub(crate) struct LayerCollection {
     part: LayerPart,
     service: Arc<FeatureService>,
     known: Mutex<Option<Known>>,
+    listed: Mutex<Option<Listed>>,
+}
+
+/// The rows of the last listing. What hangs on them is listed just after, and need not ask for them again.
+#[derive(Debug)]
+struct Listed {
+    /// The look at the layer with which it began,
+    look: u64,
+    /// and where.
+    of: Place,
+    ids: Vec<i64>,
+    is_at_its_end: bool,
 }
 
 /// What was seen when the layer was last looked at.
@@ -61,7 +73,8 @@ impl LayerCollection {
         part: LayerPart,
         service: Arc<FeatureService>,
     ) -> Self {
-        Self { system, name, declared, part, service, known: Mutex::default() }
+        let (known, listed) = (Mutex::default(), Mutex::default());
+        Self { system, name, declared, part, service, known, listed }
     }
 
     /// Reads what the layer says of itself, and keeps it.
@@ -100,6 +113,31 @@ impl LayerCollection {
             Some(layer) => Ok(layer),
             None => self.look(tally).await.map(|(layer, _)| layer),
         }
+    }
+
+    /// Notes a page of a listing, so that what hangs on its rows can be listed without asking for them again.
+    pub(crate) fn note_listed(&self, place: &Place, ids: Vec<i64>, is_at_its_end: bool) {
+        let look = self.known().as_ref().map_or(0, |known| known.look.number);
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes_on = |before: &Listed| {
+            !before.is_at_its_end && before.of == place.begun() && before.ids.last().copied() == place.after
+        };
+        *listed = match (place.after, listed.take().filter(goes_on)) {
+            (None, _) => Some(Listed { look, of: place.begun(), ids, is_at_its_end }),
+            (Some(_), Some(mut before)) => {
+                before.ids.extend(ids);
+                Some(Listed { is_at_its_end, ..before })
+            }
+            (Some(_), None) => None,
+        };
+    }
+
+    /// The rows of the listing that began at this place, after this look at the layer, if it was the last one and came
+    /// to its end. Whatever was edited since then comes with the next one.
+    pub(crate) fn take_listed(&self, look: u64, of: &Place) -> Option<Vec<i64>> {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |listed: &Listed| listed.is_at_its_end && listed.look == look && listed.of == *of;
+        listed.take_if(|listed| is_it(listed)).map(|listed| listed.ids)
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {

@@ -23,7 +23,7 @@ pub(crate) async fn page(
     let (layer, set) = collection.rows(&wanted, &tally).await?;
     let received = set.features.len();
     let (mut records, mut notices) = (Vec::new(), listing_notices(collection, &layer, place));
-    let mut last = place.after;
+    let (mut last, mut ids) = (place.after, Vec::new());
     for feature in &set.features {
         if records.len() == count {
             break;
@@ -41,6 +41,7 @@ pub(crate) async fn page(
             )));
         }
         last = Some(row.object_id);
+        ids.push(row.object_id);
         notices.extend(collection.notices_of(&row));
         records.push(row.shown);
     }
@@ -53,6 +54,7 @@ pub(crate) async fn page(
         Some(last) if leaves_out || received > count => Next::More(place.past(last)),
         _ => Next::End(place.rest()),
     };
+    collection.note_listed(place, ids, matches!(next, Next::End(_)));
     Ok(Page { records, next, notices })
 }
 

@@ -61,6 +61,39 @@ async fn a_whole_listing_of_a_thousand_rows_costs_the_page_and_two_calls() {
 }
 
 #[tokio::test]
+async fn just_after_the_rows_it_costs_one_call() {
+    let stage = stage(1000, 600).await.looking_at("active_litigations");
+    stage.listed(Span::Whole, None, 999).await;
+    let stage = stage.looking_at("attachments");
+    stage.admin.reset_calls().await.unwrap();
+    let (records, rest) = whole(&stage).await;
+    assert_eq!(stage.calls().await.reads, 1, "the page and the rows are known");
+    assert_eq!(ids(&records), there(&stage).await);
+    let id = stage.admin.add_gis_attachment(LAYER, 1000, &photo(1)).await.unwrap();
+    let (pages, _) = stage.listed(Span::Changed(None), Some(&rest), 999).await;
+    let records: Vec<_> = pages.into_iter().flat_map(|page| page.records).collect();
+    assert!(ids(&records).contains(&format!("1000/{id}")), "what came after is found by the next listing");
+}
+
+#[tokio::test]
+async fn a_listing_after_the_first_asks_for_as_many_rows_as_one_answer_holds() {
+    let gis = GisOptions { max_record_count: 100, ..city(300, 400) };
+    let stage = Stage::of(gis, &[]).await.looking_at("attachments");
+    let (first, _) = whole(&stage).await;
+    assert_eq!(ids(&first), there(&stage).await);
+    // The answer with this row is then cut once, and asked for in parts.
+    for seed in 0..20 {
+        stage.admin.add_gis_attachment(LAYER, 3, &photo(seed)).await.unwrap();
+    }
+    whole(&stage).await;
+    stage.admin.reset_calls().await.unwrap();
+    let (again, _) = whole(&stage).await;
+    assert_eq!(ids(&again), there(&stage).await);
+    // The page, the rows, and 420 attachments by fewer than 100 at a time: 4.2 answers at least.
+    assert!(stage.calls().await.reads <= 2 + 5, "{:?}", stage.calls().await.by_path);
+}
+
+#[tokio::test]
 async fn an_attachment_shows_its_row_name_type_and_size() {
     let stage = stage(3, 0).await;
     let id = stage.admin.add_gis_attachment(LAYER, 2, &photo(1)).await.unwrap();
