@@ -308,7 +308,7 @@ impl Engine {
     pub(crate) async fn release_late(&self, run: RunId) -> Result<(), Trouble> {
         for (name, facts) in self.links.open_ones() {
             if facts.awaits_parent.is_some() {
-                self.release_if_there(&name, run).await?;
+                Box::pin(self.release_if_there(&name, run)).await?;
             }
         }
         for parent in self.waiting.parents() {

@@ -134,9 +134,9 @@ async fn rows_made_wrong_by_hand_are_each_named_and_the_others_pass() -> Result 
 
     assert_eq!(value(&town.matter(&id(ODD_TEXT)).await?, "Notice of Violation"), ODD);
 
-    let object_id = (NO_KEY + 1).to_string();
+    let object_id = format!("{}@", NO_KEY + 1);
     let no_key = only(parked, "the row without key", |one| one.key.is_none())?;
-    assert_eq!(no_key.id.as_deref(), Some(object_id.as_str()));
+    assert!(no_key.id.as_ref().is_some_and(|id| id.starts_with(&object_id)), "{no_key:?}");
 
     let doubled: Vec<_> =
         parked.iter().filter(|one| one.key.as_ref().is_some_and(|key| key.as_str() == id(DOUBLED))).collect();

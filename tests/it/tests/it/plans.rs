@@ -271,9 +271,11 @@ async fn the_calls_of_a_plan_are_those_of_the_migrate_at_the_limit_that_the_syst
     town.admin.reset_calls().await?;
     town.migrate().await?;
     let calls = town.admin.calls().await?;
-    // On a slow machine the custom fields are read once more.
-    let reads = calls.clio.reads - clio.reads;
-    assert!(reads <= 1, "{clio:?}, and it cost {:?}", calls.clio);
+    // What a plan cannot know: before records are made below matters, it is asked whether these are ours still, of many
+    // with one call; and on a slow machine the custom fields are read once more.
+    let of_matters = calls.clio.by_path.get("GET matters").copied().unwrap_or_default() - 1;
+    let reads = calls.clio.reads - of_matters - clio.reads;
+    assert!(of_matters <= 2 && reads <= 1, "{clio:?}, and it cost {:?}", calls.clio);
     assert_eq!(calls.clio.writes, clio.writes, "{:?}", calls.clio);
     assert_eq!(clio.contents, town.admin.gis_attachments(town.layer()).await?.len() as u64);
     Ok(())
