@@ -75,8 +75,8 @@ async fn two_rows_of_one_key_are_both_parked_and_the_row_beside_them_passes() ->
     let story = town.migrate().await?;
     assert_eq!(warrants_in_clio(&town).await?, ["E-2"]);
     let parked = parked_of(&story.parked, "E-1");
-    let mut named: Vec<_> = parked.iter().filter_map(|one| object_id_of(one)).collect();
-    named.sort();
+    let mut named: Vec<_> = parked.iter().copied().filter_map(object_id_of).collect();
+    named.sort_unstable();
     assert_eq!(named, [ids[0], ids[2]], "{:?}", story.parked);
     for id in [ids[0], ids[2]] {
         assert!(parked[0].reason.contains(&format!("{id}@")), "{}", parked[0].reason);
@@ -127,8 +127,8 @@ async fn rows_without_a_key_are_parked_and_go_over_once_they_have_one() -> Resul
     let ids = town.admin.add_features(town.layer(), &rows).await?;
     let story = town.migrate().await?;
     assert_eq!(warrants_in_clio(&town).await?, ["E-1"]);
-    let mut named: Vec<_> = story.parked.iter().filter_map(|one| object_id_of(one)).collect();
-    named.sort();
+    let mut named: Vec<_> = story.parked.iter().filter_map(object_id_of).collect();
+    named.sort_unstable();
     assert_eq!(named, ids[..4], "null matches nothing");
     for parked in &story.parked {
         assert_eq!(parked.field.as_deref(), Some("CivilWarrant"));
