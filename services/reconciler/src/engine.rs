@@ -25,10 +25,10 @@ use crate::event::{self, Standing};
 use crate::latest;
 use crate::link::{Link, Outstanding, Purpose};
 use crate::links::Links;
+use crate::others::learn_of_parent;
 use crate::plan::{ParentRef, RoutePlan};
 use crate::runs::{Count, Run, Runs};
 use crate::spent::{self, SpentRequests};
-
 use crate::waiting::Waiting;
 
 /// Something could not be done at the moment; the message comes again.
@@ -206,6 +206,9 @@ impl Engine {
             return Ok(Decision::default());
         };
         if event::standing(plan, link) == Standing::First {
+            // What the pair has just agreed on may not be told here yet: what was read before it would seem to be the
+            // beginning, and the agreement an event.
+            learn_of_parent(plan, link, &parent);
             event::begin(plan, link, &parent);
         }
         let is_first = event::standing(plan, link) == Standing::First;

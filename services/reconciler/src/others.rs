@@ -71,21 +71,7 @@ impl Engine {
     /// push may be in its own link already, and on its way to this one.
     pub(crate) async fn learn_from_parent(&self, plan: &RoutePlan, link: &mut Link) -> Result<bool, Trouble> {
         let Some((_, _, parent)) = self.parent_of_holder(plan, link, None).await? else { return Ok(false) };
-        let Some(known) = plan.parent_side(Side::Left).map(|side| parent.side(side)) else {
-            return Ok(false);
-        };
-        if known.id != link.left.id || known.revision <= link.left.revision {
-            return Ok(false);
-        }
-        let shown = known.base.iter().chain(&known.drift);
-        let shown: Fields = shown.map(|(name, value)| (name.clone(), value.clone())).collect();
-        link.left.revision = known.revision;
-        link.left.handle = known.handle.clone();
-        if link.left.last_outcome.is_none_or(|ours| is_before(&ours, known.last_outcome.as_ref())) {
-            link.left.last_outcome = known.last_outcome;
-        }
-        show_all(plan, Side::Left, &mut link.left, plan.routed(Side::Left, &shown));
-        Ok(true)
+        Ok(learn_of_parent(plan, link, &parent))
     }
 
     /// Lets the other links of a record learn what an outcome shows of it; those that waited for it have their turn.
@@ -152,6 +138,23 @@ impl Engine {
         // are about to show is not known yet. The next read of either side decides.
         if changed { Ok(self.links.save(name, &link, Some(found.revision)).await?) } else { Ok(()) }
     }
+}
+
+/// Takes in what the parent's link knows of the record on the left; true if that is news.
+pub(crate) fn learn_of_parent(plan: &RoutePlan, link: &mut Link, parent: &Link) -> bool {
+    let Some(known) = plan.parent_side(Side::Left).map(|side| parent.side(side)) else { return false };
+    if known.id != link.left.id || known.revision <= link.left.revision {
+        return false;
+    }
+    let shown = known.base.iter().chain(&known.drift);
+    let shown: Fields = shown.map(|(name, value)| (name.clone(), value.clone())).collect();
+    link.left.revision = known.revision;
+    link.left.handle = known.handle.clone();
+    if link.left.last_outcome.is_none_or(|ours| is_before(&ours, known.last_outcome.as_ref())) {
+        link.left.last_outcome = known.last_outcome;
+    }
+    show_all(plan, Side::Left, &mut link.left, plan.routed(Side::Left, &shown));
+    true
 }
 
 /// Takes in what an outcome of another link tells of a record; false if that is nothing new.
