@@ -446,7 +446,9 @@ pub(crate) fn doubles(plan: &RoutePlan, link: &Link) -> Vec<Parked> {
     doubled
         .flat_map(|side| {
             let state = link.side(side);
-            let ids: Vec<_> = state.id.iter().chain(state.rivals.keys()).cloned().collect();
+            let mut ids: Vec<_> = state.id.iter().chain(state.rivals.keys()).cloned().collect();
+            // Which of them was read first says nothing; numbers stand in their order.
+            ids.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
             let told = |id: &String| doubled_one(plan, side, &link.key, id, &ids);
             ids.iter().map(told).collect::<Vec<_>>()
         })
