@@ -10,6 +10,7 @@ use crate::engine::{Early, Engine, Trouble, parent_of_new};
 use crate::event;
 use crate::latest;
 use crate::link::{Link, SideState};
+use crate::links::Open;
 use crate::plan::{ParentRef, RoutePlan};
 use crate::read::{Worth, take_in};
 use crate::waiting::Waiter;
@@ -284,7 +285,7 @@ impl Engine {
 
     /// What waited for this link of a parent route has its turn, as far as it now can.
     pub(crate) async fn release_below(&self, link_name: &str, run: Option<RunId>) -> Result<(), Trouble> {
-        if self.waiting.is_empty() && !self.links.any_awaiting() {
+        if self.waiting.is_empty() && !self.links.any_open(Open::Parent) {
             return Ok(());
         }
         let Some(found) = self.links.get(link_name).await? else { return Ok(()) };
@@ -306,10 +307,9 @@ impl Engine {
     /// Decides, as a part of this run, what still waits for parents that are there: a crash may have come between a
     /// parent's outcome and what it releases.
     pub(crate) async fn release_late(&self, run: RunId) -> Result<(), Trouble> {
-        for (name, facts) in self.links.open_ones() {
-            if facts.awaits_parent.is_some() {
-                Box::pin(self.release_if_there(&name, run)).await?;
-            }
+        for link in self.links.open_ones(|why| why == Open::Parent) {
+            let Some(name) = self.links.name(link) else { continue };
+            Box::pin(self.release_if_there(&name, run)).await?;
         }
         for parent in self.waiting.parents() {
             if self.links.by_parent(&parent).is_some() {

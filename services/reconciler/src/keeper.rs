@@ -10,6 +10,7 @@ use databridge_model::{Listed, RunId, RunSummary};
 use databridge_runtime::CancellationToken;
 
 use crate::engine::{Engine, Trouble};
+use crate::links::Open;
 use crate::missing;
 use crate::pulls::{RUN_OPENS, drop_unseen_rivals};
 use crate::runs::Run;
@@ -174,11 +175,11 @@ async fn see_to(engine: &Engine, pulls: &Inbox, id: RunId) -> Result<(), Trouble
     if !run.listings_decided {
         return decide_listings(engine, id, &run).await;
     }
-    if engine.links.any_open(|facts| facts.awaits == Some(id)) {
+    if engine.links.any_open(Open::Listings(id)) {
         // A crash or a fault came between.
         return decide_all_awaiting(engine, id).await;
     }
-    let is_under_way = || engine.links.any_open(|facts| facts.under_way.contains(&Some(id)));
+    let is_under_way = || engine.links.any_open(Open::UnderWay(Some(id)));
     if is_under_way() {
         return Ok(());
     }
@@ -234,12 +235,14 @@ async fn decide_listings(engine: &Engine, id: RunId, run: &Run) -> Result<(), Tr
 }
 
 async fn decide_all_awaiting(engine: &Engine, id: RunId) -> Result<(), Trouble> {
-    let open = engine.links.open_ones().into_iter();
-    let mut names: Vec<_> =
-        open.filter(|(_, facts)| facts.awaits == Some(id)).map(|(name, _)| name).collect();
+    let mut open: Vec<_> = {
+        let open = engine.links.open_ones(|why| why == Open::Listings(id)).into_iter();
+        open.filter_map(|link| Some((engine.turn_of(&engine.links.name(link)?), link))).collect()
+    };
     // Parents first: what they give their records, those below need not write again.
-    names.sort_by_cached_key(|name| (engine.turn_of(name), name.clone()));
-    for name in names {
+    open.sort_by_key(|(turn, _)| *turn);
+    for (_, link) in open {
+        let Some(name) = engine.links.name(link) else { continue };
         decide_awaiting(engine, id, &name).await?;
     }
     Ok(())

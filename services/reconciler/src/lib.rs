@@ -86,7 +86,8 @@ async fn take_up(engine: &Engine) {
     if let Err(error) = twins::finish(engine).await {
         tracing::warn!(%error, "Records with new ids could not be taken up; the next complete listing does it.");
     }
-    for (name, _) in engine.links.open_ones() {
+    for link in engine.links.open_ones(|_| true) {
+        let Some(name) = engine.links.name(link) else { continue };
         if let Err(error) = take_up_link(engine, &name).await {
             tracing::warn!(%error, link = name, "A link could not be taken up; its next message will.");
         }

@@ -13,6 +13,7 @@ use databridge_model::{Op, RunId};
 use crate::engine::{Engine, Trouble};
 use crate::latest;
 use crate::link::{Child, Link};
+use crate::links::Open;
 use crate::plan::RoutePlan;
 
 /// Whether a record may be made that other routes might make, too.
@@ -160,7 +161,7 @@ impl Engine {
         name: &str,
         run: Option<RunId>,
     ) -> Result<(), Trouble> {
-        if !self.links.is_due(name) {
+        if !self.links.is_open(name, Open::Due) {
             return Ok(());
         }
         let _lock = self.links.lock(name).await;

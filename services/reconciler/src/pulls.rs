@@ -11,6 +11,7 @@ use crate::below::ParentsOfRead;
 use crate::engine::{Engine, Trouble};
 use crate::gone;
 use crate::link::{Link, SideState};
+use crate::links::Open;
 use crate::plan::RoutePlan;
 use crate::read::{Worth, take_in};
 use crate::runs::Count;
@@ -478,10 +479,8 @@ pub(crate) async fn drop_unseen_rivals(
     side: Side,
     run: RunId,
 ) -> Result<(), Trouble> {
-    for (name, facts) in engine.links.open_ones() {
-        if !facts.rivalled {
-            continue;
-        }
+    for link in engine.links.open_ones(|why| why == Open::Rivals) {
+        let Some(name) = engine.links.name(link) else { continue };
         let Some(plan) = engine.plans.iter().find(|plan| plan.name() == route) else { continue };
         let _lock = engine.links.lock(&name).await;
         let Some(found) = engine.links.get(&name).await? else { continue };

@@ -8,6 +8,7 @@ use databridge_model::{CollectionName, Mode, RunId, SyncRequest, SystemName};
 
 use crate::engine::{Engine, Trouble};
 use crate::latest;
+use crate::links::Open;
 use crate::runs::{Part, Run};
 
 /// Deals with `sync.request.>`.
@@ -141,10 +142,8 @@ impl Requests {
     /// What an earlier run had to leave is looked at again.
     async fn decide_due(&self, run: RunId, system: &SystemName) -> Result<(), Trouble> {
         let engine = &self.0;
-        for (name, facts) in engine.links.open_ones() {
-            if !facts.due && !facts.reread {
-                continue;
-            }
+        for link in engine.links.open_ones(|why| matches!(why, Open::Due | Open::Reread)) {
+            let Some(name) = engine.links.name(link) else { continue };
             let _lock = engine.links.lock(&name).await;
             let Some(found) = engine.links.get(&name).await? else { continue };
             let Some(plan) = engine.plan(&found.value.route) else { continue };

@@ -9,6 +9,7 @@ use databridge_model::{Fields, RunId};
 
 use crate::engine::{Engine, Trouble, parent_of_new};
 use crate::link::{Link, SideState};
+use crate::links::Open;
 use crate::plan::RoutePlan;
 use crate::runs::Run;
 
@@ -96,11 +97,8 @@ pub(crate) async fn pair(
 /// The links of a route that wait for this run's listings.
 fn waiting_for(engine: &Engine, run: RunId, plan: &RoutePlan) -> Vec<String> {
     let prefix = format!("{}.", plan.name());
-    let open = engine.links.open_ones().into_iter();
-    let waiting = open.filter(|(name, facts)| facts.awaits == Some(run) && name.starts_with(&prefix));
-    let mut names: Vec<_> = waiting.map(|(name, _)| name).collect();
-    names.sort();
-    names
+    let waiting = engine.links.open_ones(|why| why == Open::Listings(run)).into_iter();
+    waiting.filter_map(|link| engine.links.name(link)).filter(|name| name.starts_with(&prefix)).collect()
 }
 
 /// The links whose record a listing lacks while its partner is there, by their likeness.
@@ -147,10 +145,8 @@ fn take_over(link: &mut Link, twin: &Link, twin_name: &str, side: Side) {
 /// Lets those whose partners were taken over give them up. A crash may come before it: then it is done at the next
 /// start, before anything is taken as gone.
 pub(crate) async fn finish(engine: &Engine) -> Result<(), Trouble> {
-    for (name, facts) in engine.links.open_ones() {
-        if !facts.takes_over {
-            continue;
-        }
+    for link in engine.links.open_ones(|why| why == Open::TakesOver) {
+        let Some(name) = engine.links.name(link) else { continue };
         let _lock = engine.links.lock(&name).await;
         let Some(found) = engine.links.get(&name).await? else { continue };
         let mut link = found.value;
