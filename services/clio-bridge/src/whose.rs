@@ -15,9 +15,13 @@ use crate::errand::Errand;
 use crate::found::Found;
 use crate::kind::{id_of, is_our_matter, matter_in};
 
-/// On a matter that Clio has shown as ours is written without asking again for so long (docs/decisions/011). What is
-/// published of such a write is what was written, and what the record showed before.
-const WRITTEN_BELOW_FOR: TimeDelta = TimeDelta::minutes(2);
+/// What hangs on a matter that Clio has shown as ours is changed without asking again for so long (docs/decisions/011).
+/// What is published of such a write is what was written, and what the record showed before.
+pub(crate) const CHANGED_BELOW_FOR: TimeDelta = TimeDelta::minutes(2);
+
+/// Something new is made below such a matter for so long. A question is for 200 matters, below which a migrate makes 14
+/// minutes' worth of calls.
+pub(crate) const MADE_BELOW_FOR: TimeDelta = TimeDelta::minutes(15);
 
 /// Matters that Clio has shown as ours. Nothing but Clio's word makes one.
 #[derive(Clone, Debug, Default)]
@@ -60,16 +64,16 @@ impl LatelyOurs {
         locked(&self.at).remove(&matter);
     }
 
-    fn is_of_late(&self, matter: u64, now: DateTime<Utc>) -> bool {
-        locked(&self.at).get(&matter).is_some_and(|at| now < *at + WRITTEN_BELOW_FOR)
+    fn is_since(&self, matter: u64, since: DateTime<Utc>) -> bool {
+        locked(&self.at).get(&matter).is_some_and(|at| since < *at)
     }
 
-    /// Up to so many matters that were ours and were not shown of late; first those after this one, because a migrate
+    /// Up to so many matters that were ours and were not shown since; first those after this one, because a migrate
     /// writes below its matters in the order in which they were made.
-    fn likely_next(&self, matter: u64, most: usize, now: DateTime<Utc>) -> Vec<u64> {
+    fn likely_next(&self, matter: u64, most: usize, since: DateTime<Utc>) -> Vec<u64> {
         let at = locked(&self.at);
         let in_order = at.range(matter..).chain(at.range(..matter));
-        let due = in_order.filter(|(_, at)| now >= **at + WRITTEN_BELOW_FOR);
+        let due = in_order.filter(|(_, at)| **at <= since);
         due.map(|(matter, _)| *matter).take(most).collect()
     }
 }
@@ -134,30 +138,31 @@ impl Clio {
         self.lately.note(ids, self.client.clock().now());
     }
 
-    /// This matter if it is ours, before something is written below it. Writes that wait for such an answer share one, and
-    /// those that are likely to come next are asked for with them.
+    /// This matter if it is ours, before something is written below it; Clio's word may be so old. Writes that wait for
+    /// such an answer share one, and those that are likely to come next are asked for with them.
     pub(crate) async fn ours_to_write_below(
         &self,
         errand: &Errand,
         matter: u64,
         found: &Found,
+        may_be_old: TimeDelta,
     ) -> Result<OurMatters, CallError> {
-        let now = || self.client.clock().now();
+        let ago = |time: TimeDelta| self.client.clock().now() - time;
         let this = || OurMatters(BTreeSet::from([matter]));
-        if self.lately.is_of_late(matter, now()) {
+        if self.lately.is_since(matter, ago(may_be_old)) {
             return Ok(this());
         }
         locked(&self.lately.awaited).insert(matter);
         // The other pushes of the same take say theirs, too.
         tokio::task::yield_now().await;
         let _asking = self.turn_to_ask(errand).await?;
-        if self.lately.is_of_late(matter, now()) {
+        if self.lately.is_since(matter, ago(may_be_old)) {
             return Ok(this());
         }
         let mut asked = std::mem::take(&mut *locked(&self.lately.awaited));
         asked.insert(matter);
         let room = api::PAGE.saturating_sub(asked.len());
-        asked.extend(self.lately.likely_next(matter, room, now()));
+        asked.extend(self.lately.likely_next(matter, room, ago(CHANGED_BELOW_FOR)));
         let ours = self.ours_among(errand, asked, found).await?;
         Ok(if ours.has(matter) { this() } else { OurMatters::default() })
     }
@@ -181,14 +186,14 @@ mod tests {
     #[test]
     fn a_matter_is_written_below_for_a_while_and_the_next_ones_are_asked_for_with_it() {
         let begin = DateTime::UNIX_EPOCH;
-        let later = begin + WRITTEN_BELOW_FOR;
+        let later = begin + TimeDelta::minutes(1);
         let lately = LatelyOurs::default();
         lately.note([1, 5, 6, 7], begin);
-        assert!(lately.is_of_late(5, later - TimeDelta::seconds(1)) && !lately.is_of_late(5, later));
+        assert!(lately.is_since(5, begin - TimeDelta::seconds(1)) && !lately.is_since(5, begin));
         lately.note([6], later);
-        assert_eq!(lately.likely_next(5, 9, later), [5, 7, 1]);
-        assert_eq!(lately.likely_next(5, 1, later), [5]);
+        assert_eq!(lately.likely_next(5, 9, begin), [5, 7, 1]);
+        assert_eq!(lately.likely_next(5, 1, begin), [5]);
         lately.forget(7);
-        assert_eq!(lately.likely_next(5, 9, later), [5, 1]);
+        assert_eq!(lately.likely_next(5, 9, begin), [5, 1]);
     }
 }

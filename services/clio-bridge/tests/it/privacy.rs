@@ -114,7 +114,7 @@ async fn a_write_that_others_have_overtaken_shows_nothing_of_theirs() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_below_a_matter_that_left_two_minutes_ago() {
+async fn nothing_is_changed_below_a_matter_that_left_two_minutes_ago_or_made_after_a_quarter_of_an_hour() {
     let office = Office::ready().await;
     let matter = office.add_seen("E-1").await;
     fill(&office, matter.id, "ours").await;
@@ -126,7 +126,12 @@ async fn nothing_is_written_below_a_matter_that_left_two_minutes_ago() {
         let done = office.push_to(collection, change(collection, &record), None).await;
         assert_eq!((done.result, done.calls), (OutcomeResult::Gone, 1), "{collection}: {}", done.error);
     }
-    let made = office.push_to("notes", create_below(matter.id, &[("detail", text("x"))]), None).await;
+    assert_eq!(office.calls().await.writes, 0);
+    let other = office.add_seen("E-2").await;
+    leaves(&office, &other).await;
+    office.clock.advance(TimeDelta::minutes(15));
+    office.admin.reset_calls().await.unwrap();
+    let made = office.push_to("notes", create_below(other.id, &[("detail", text("x"))]), None).await;
     assert_eq!((made.result, made.field.as_deref()), (OutcomeResult::Refused, Some("parent")));
     assert_eq!(office.calls().await.writes, 0);
 }
@@ -187,6 +192,8 @@ async fn writes_below_many_matters_share_their_questions() {
     };
     assert_eq!(write(&office).await, 1);
     assert_eq!(write(&office).await, 0, "they were ours a moment ago");
-    office.clock.advance(TimeDelta::minutes(2));
+    office.clock.advance(TimeDelta::minutes(14));
+    assert_eq!(write(&office).await, 0, "they were ours not long ago");
+    office.clock.advance(TimeDelta::minutes(1));
     assert_eq!(write(&office).await, 1, "with one, those are asked for that are likely to follow");
 }
