@@ -153,6 +153,8 @@ impl Show {
         self.see(act).await?;
         let act = self.people().await?.set_dates_in_clio().await?;
         self.see(act).await?;
+        let act = self.people().await?.type_days_in_clio().await?;
+        self.see(act).await?;
         let act = self.people().await?.take_off_the_map().await?;
         self.see(act).await?;
         let act = self.people().await?.dismiss().await?;

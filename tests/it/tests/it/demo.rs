@@ -82,13 +82,14 @@ async fn the_demo_of_the_whole_city_shows_every_kind_arriving_and_ends_without_a
         ("20 edits in Clio", 20),
         ("5 notes in Clio", 5),
         ("4 dates in Clio", 4),
+        ("4 days in matters", 4),
         ("1 off the map", 1),
         ("3 dismissals", 3),
     ] {
         assert_eq!(arrivals(&table, phase)?, (count, count), "{phase}: {said}");
     }
     let settings = (number(&table, "/afterwards/arrived")?, number(&table, "/afterwards/expected")?);
-    assert_eq!(settings, (8, 8), "each new setting has a row of history: {said}");
+    assert_eq!(settings, (12, 12), "each new setting has a row of history: {said}");
 
     assert_eq!(number(&table, "/compared")?, 119 * 14);
     assert!(number(&table, "/compared_of/notes")? >= 84, "{table}");

@@ -17,6 +17,8 @@ use super::{Case, Comparison};
 pub struct CourtDates {
     /// The layer's field.
     pub field: String,
+    /// The custom field of the matter that shows the day, if there is one.
+    pub day: Option<String>,
     /// The name of the calendar.
     pub calendar: String,
 }

@@ -25,6 +25,7 @@ impl Comparer {
             notes: Some(Notes { field: "BoardUp_Notes".to_owned(), longest: 4000 }),
             court_dates: Some(CourtDates {
                 field: "NextCourtDate".to_owned(),
+                day: Some("Next Court Date".to_owned()),
                 calendar: "NP Clinic Calendar".to_owned(),
             }),
             documents: Some(Documents { property: "GIS_ID".to_owned() }),
@@ -98,7 +99,7 @@ impl Comparer {
             zone: zone.unwrap_or(Tz::UTC),
             pairs: fields(mirror).filter_map(pair_of).collect(),
             notes: routes.notes(rows, &gis),
-            court_dates: routes.court_dates(rows, &clio),
+            court_dates: routes.court_dates(rows, matters, &clio),
             documents: routes.documents(),
             history: routes.history(matters, &gis),
             collections,
@@ -145,11 +146,13 @@ impl Routes {
         Some(Notes { field: field.to_owned(), longest: longest.unwrap_or(usize::MAX) })
     }
 
-    fn court_dates(&self, rows: &str, clio: &Value) -> Option<CourtDates> {
+    fn court_dates(&self, rows: &str, matters: &str, clio: &Value) -> Option<CourtDates> {
         let route = self.between("latest", rows, CALENDAR_ENTRIES).next()?;
         let calendar = at(clio, &["bridge", "calendar", "name"])?.as_str()?;
         let field = left_of(route, "start_at")?;
-        Some(CourtDates { field: field.to_owned(), calendar: calendar.to_owned() })
+        let day = self.between("latest", matters, CALENDAR_ENTRIES).find_map(|it| left_of(it, "start_at"));
+        let day = day.map(str::to_owned);
+        Some(CourtDates { field: field.to_owned(), day, calendar: calendar.to_owned() })
     }
 
     fn documents(&self) -> Option<Documents> {

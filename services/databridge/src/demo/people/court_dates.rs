@@ -1,8 +1,8 @@
 //! Court dates, on either side.
 
-use chrono::{DateTime, Datelike, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use sandbox::client::GisEdit;
-use sandbox::clio::hand::{EntryEdit, EntryPage, NewEntry};
+use sandbox::clio::hand::{EntryEdit, EntryPage, MatterEdit, NewEntry};
 
 use super::super::compare::court_dates::begins;
 use super::super::compare::{Case, CourtDates};
@@ -75,6 +75,34 @@ impl People<'_> {
         }))
     }
 
+    /// Types days into matters: the entry of some moves and keeps its hour, others get one at midnight.
+    pub(crate) async fn type_days_in_clio(&self) -> anyhow::Result<Option<Act>> {
+        let Some(dates) = &self.comparer.court_dates else { return Ok(None) };
+        let Some(field) = &dates.day else { return Ok(None) };
+        let mut arrivals = Vec::new();
+        let mut typed = self.cases(70, EACH, |case| self.next_entry(dates, case).is_some());
+        typed.extend(self.cases(70, EACH, |case| self.next_entry(dates, case).is_none()));
+        for case in &typed {
+            let (place, at) = match self.next_entry(dates, case) {
+                Some(entry) => ("moved entry", self.later(begins(entry, self.comparer.zone), 28)),
+                None => ("new entry", self.at(self.working_day_in(35), NaiveTime::MIN)),
+            };
+            let day = at.with_timezone(&self.comparer.zone).date_naive().to_string();
+            self.admin.edit_matter(case.matter.id, &MatterEdit::field(field, Some(&day))).await?;
+            arrivals.push(Arrival::new(&case.key, place, Wanted::Entry(at)));
+        }
+        let follows = arrivals.iter().filter_map(|it| self.row_of_setting(it)).collect();
+        Ok(Some(Act {
+            name: format!("{} days in matters", arrivals.len()),
+            headline: format!("People type another day into {} matters", arrivals.len()),
+            place: Place::Clio,
+            needs_full: false,
+            things: "court dates",
+            arrivals,
+            follows,
+        }))
+    }
+
     /// Each new setting has a row of history once its matter is read back, where the routes say so.
     fn row_of_setting(&self, arrival: &Arrival) -> Option<Arrival> {
         self.comparer.history.as_ref()?.setting.as_ref()?;
@@ -101,15 +129,20 @@ impl People<'_> {
 
     /// Nine o'clock of a working day, so many days ahead or a little more.
     fn morning_in(&self, days: i64) -> DateTime<Utc> {
+        self.at(self.working_day_in(days), NaiveTime::from_hms_opt(9, 0, 0).unwrap_or_default())
+    }
+
+    /// A working day, so many days ahead or a little more.
+    fn working_day_in(&self, days: i64) -> NaiveDate {
         let today = self.picture.now.with_timezone(&self.comparer.zone).date_naive();
         let mut day = today + TimeDelta::days(days);
         while day.weekday().number_from_monday() > 5 {
             day += TimeDelta::days(1);
         }
-        self.at(day, NaiveTime::from_hms_opt(9, 0, 0).unwrap_or_default())
+        day
     }
 
-    fn at(&self, day: chrono::NaiveDate, time: NaiveTime) -> DateTime<Utc> {
+    fn at(&self, day: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
         let local = day.and_time(time);
         let at = self.comparer.zone.from_local_datetime(&local).earliest();
         at.map_or_else(|| Utc.from_utc_datetime(&local), |at| at.with_timezone(&Utc))
