@@ -5,13 +5,13 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use databridge_bridge::{Next, Page, Shown};
+use databridge_bridge::{Next, Page, Shown, Span};
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::{CollectionName, Fields, Key, Parked, SystemName, Value};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value as Json;
 
-use crate::collection::LayerCollection;
+use crate::collection::{JUST_NOW, LayerCollection, OF_LATE};
 use crate::layer::Layer;
 use crate::place::{Place, Probe};
 use crate::refusal::Refusal;
@@ -96,9 +96,11 @@ impl AttachmentCollection {
     }
 
     /// What the layer's page told when a listing begins: the look with which the rows' own listing began, where that
-    /// was just now.
-    pub(crate) async fn probe(&self) -> Result<Probe, CallError> {
-        let look = self.of.look_after(self.looked.load(Ordering::Relaxed), &Tally::default()).await?;
+    /// was just now, or of late if everything is listed.
+    pub(crate) async fn probe(&self, span: &Span) -> Result<Probe, CallError> {
+        let may_be_old = if *span == Span::Whole { OF_LATE } else { JUST_NOW };
+        let looked = self.looked.load(Ordering::Relaxed);
+        let look = self.of.look_after(looked, may_be_old, &Tally::default()).await?;
         self.looked.store(look.number, Ordering::Relaxed);
         self.rows_at_once.store(ROWS_AT_ONCE, Ordering::Relaxed);
         *self.to_list() = None;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use databridge_config::Collection;
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::{CollectionName, Key, Parked, SystemName};
+use databridge_runtime::Clock;
 use serde_json::Value as Json;
 
 use crate::decode::{Feature, Row, in_braces};
@@ -19,8 +20,12 @@ use crate::settings::LayerPart;
 
 const ROWS_WITHHELD: &str = "the server says that there are more rows and gives none of them";
 
-/// A look at a layer serves the collections of its attachments for so long.
-const FRESH: Duration = Duration::from_secs(5);
+/// A look at a layer serves a listing of what changed in its attachments for so long.
+pub(crate) const JUST_NOW: TimeDelta = TimeDelta::seconds(5);
+
+/// A whole listing may begin with an older one: what was edited since is listed too, and read once more by the next
+/// listing of what changed.
+pub(crate) const OF_LATE: TimeDelta = TimeDelta::minutes(10);
 
 /// The most keys that one query names.
 const MOST_KEYS: usize = 100;
@@ -33,6 +38,7 @@ pub(crate) struct LayerCollection {
     pub(crate) declared: Collection,
     part: LayerPart,
     service: Arc<FeatureService>,
+    clock: Clock,
     known: Mutex<Option<Known>>,
     listed: Mutex<Option<Listed>>,
 }
@@ -62,7 +68,7 @@ pub(crate) struct Look {
     pub(crate) number: u64,
     /// What it told.
     pub(crate) probe: Probe,
-    at: Instant,
+    at: DateTime<Utc>,
 }
 
 impl LayerCollection {
@@ -72,9 +78,10 @@ impl LayerCollection {
         declared: Collection,
         part: LayerPart,
         service: Arc<FeatureService>,
+        clock: Clock,
     ) -> Self {
         let (known, listed) = (Mutex::default(), Mutex::default());
-        Self { system, name, declared, part, service, known, listed }
+        Self { system, name, declared, part, service, clock, known, listed }
     }
 
     /// Reads what the layer says of itself, and keeps it.
@@ -92,15 +99,21 @@ impl LayerCollection {
         let probe = Probe { last_edit: layer.last_edit, server_time };
         let mut known = self.known();
         let number = known.as_ref().map_or(1, |known| known.look.number + 1);
-        let look = Look { number, probe, at: Instant::now() };
+        let look = Look { number, probe, at: self.clock.now() };
         *known = Some(Known { layer: Arc::clone(&layer), look });
         Ok((layer, look))
     }
 
-    /// A look that came after the one of this number: the last one if it is fresh enough, otherwise another.
-    pub(crate) async fn look_after(&self, number: u64, tally: &Tally) -> Result<Look, CallError> {
+    /// A look that came after the one of this number: the last one if it is no older than this, otherwise another.
+    pub(crate) async fn look_after(
+        &self,
+        number: u64,
+        may_be_old: TimeDelta,
+        tally: &Tally,
+    ) -> Result<Look, CallError> {
         let last = self.known().as_ref().map(|known| known.look);
-        match last.filter(|last| last.number > number && last.at.elapsed() < FRESH) {
+        let since = self.clock.now() - may_be_old;
+        match last.filter(|last| last.number > number && last.at > since) {
             Some(last) => Ok(last),
             None => Ok(self.look(tally).await?.1),
         }

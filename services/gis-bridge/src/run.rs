@@ -32,7 +32,7 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let system = GisSystem::new(ServiceSettings::read(&settings)?, clock)?;
+    let system = GisSystem::new(ServiceSettings::read(&settings)?, &clock)?;
     ensure_topology(&broker).await?;
     tracing::info!("The bridge to the feature service is at work.");
     Ok(serve(broker, system, stop).await?)

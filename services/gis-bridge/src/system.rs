@@ -40,12 +40,13 @@ enum Kind<'a> {
 
 impl GisSystem {
     /// The system of these settings. Nothing is called yet.
-    pub fn new(settings: ServiceSettings, clock: Clock) -> Result<Self, ClientError> {
-        let service = Arc::new(FeatureService::new(settings.address, settings.credential, clock)?);
+    pub fn new(settings: ServiceSettings, clock: &Clock) -> Result<Self, ClientError> {
+        let service = Arc::new(FeatureService::new(settings.address, settings.credential, clock.clone())?);
         let collection = |(name, (declared, part)): (CollectionName, _)| {
             let service = Arc::clone(&service);
+            let system = settings.system.clone();
             let collection =
-                LayerCollection::new(settings.system.clone(), name.clone(), declared, part, service);
+                LayerCollection::new(system, name.clone(), declared, part, service, clock.clone());
             (name, Arc::new(collection))
         };
         let layers: BTreeMap<_, _> = settings.layers.into_iter().map(collection).collect();
@@ -91,7 +92,7 @@ impl OutsideSystem for GisSystem {
     ) -> Result<Start<Place>, CallError> {
         let probe = match self.collection(collection)? {
             Kind::Layer(layer) => layer.look(&Tally::default()).await?.1.probe,
-            Kind::Attachments(attachments) => attachments.probe().await?,
+            Kind::Attachments(attachments) => attachments.probe(span).await?,
         };
         Ok(Place::begin(span, rested, probe, self.overlap))
     }

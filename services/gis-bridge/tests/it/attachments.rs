@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use databridge_bridge::{Next, OutsideSystem, Shown, Span, Start};
 use databridge_http::ErrorClass;
 use databridge_model::{CollectionName, Key};
@@ -138,6 +139,20 @@ async fn a_look_at_the_layer_serves_its_attachments_once() {
     let (pages, _) = stage.listed(Span::Changed(None), Some(&rest), 999).await;
     assert_eq!(pages.len(), 1, "the layer is looked at again though it was just now");
     assert_eq!(pages[0].records.len(), 1);
+}
+
+#[tokio::test]
+async fn a_whole_listing_just_after_that_of_the_rows_costs_a_call_however_long_that_took() {
+    let mut stage = stage(50, 30).await;
+    for (minutes, calls) in [(9, 1), (10, 3)] {
+        stage = stage.looking_at("active_litigations");
+        stage.listed(Span::Whole, None, 999).await;
+        stage.clock.advance(TimeDelta::minutes(minutes));
+        stage.admin.reset_calls().await.unwrap();
+        stage = stage.looking_at("attachments");
+        assert_eq!(ids(&whole(&stage).await.0), there(&stage).await);
+        assert_eq!(stage.calls().await.reads, calls, "after {minutes} minutes");
+    }
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ impl Stage {
     pub(crate) async fn of(gis: GisOptions, env: &[(&str, &str)]) -> Self {
         let sandbox = Sandbox::start(SandboxOptions { gis, ..SandboxOptions::default() }).await.unwrap();
         let clock = Clock::system();
-        let system = system_by(clock.clone(), sandbox.gis_service_url().as_str(), env);
+        let system = system_by(&clock, sandbox.gis_service_url().as_str(), env);
         let collection = system.collections().into_iter().next().unwrap();
         Self { admin: sandbox.admin(), sandbox, system, collection, clock }
     }
@@ -127,10 +127,10 @@ fn gis_env(url: &str, env: &[(&str, &str)]) -> GisEnv {
 }
 
 pub(crate) fn system(url: &str, env: &[(&str, &str)]) -> GisSystem {
-    system_by(Clock::system(), url, env)
+    system_by(&Clock::system(), url, env)
 }
 
-fn system_by(clock: Clock, url: &str, env: &[(&str, &str)]) -> GisSystem {
+fn system_by(clock: &Clock, url: &str, env: &[(&str, &str)]) -> GisSystem {
     GisSystem::new(ServiceSettings::read(&settings(url, env)).unwrap(), clock).unwrap()
 }
 
