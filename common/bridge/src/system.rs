@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use databridge_http::{CallError, ErrorClass};
+use databridge_model::subject::Lane;
 use databridge_model::{
     CollectionName, Failure, FailureClass, Fields, Key, OutcomeResult, Parked, PushId, PushRequest,
     SystemName,
@@ -78,6 +79,8 @@ pub enum Next<P> {
 pub struct PushTask {
     /// What to do.
     pub push: PushRequest,
+    /// The lane by which it came.
+    pub lane: Lane,
     /// It may have been done before: look the record up before writing.
     pub doubtful: bool,
     /// The attempt that makes it doubtful: records that have no match key bear its mark.

@@ -46,7 +46,20 @@ struct State {
     closed_until: Option<DateTime<Utc>>,
     limit: u32,
     under_way: u32,
+    window: Option<Window>,
 }
+
+/// What the answers of one window have told.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    /// When it ends, by the system's clock.
+    ends: DateTime<Utc>,
+    /// The least that any answer left. Answers overtake each other, and a late one tells of more.
+    least: u32,
+}
+
+/// Two reports of one window may differ by so much: the header's resolution is a second.
+const SAME_WINDOW: TimeDelta = TimeDelta::seconds(1);
 
 /// The right to one call. Dropping it without a report gives nothing back: the call may have counted.
 #[derive(Debug)]
@@ -128,10 +141,20 @@ impl Gate {
     pub fn report(&self, report: LimitReport) {
         let now = self.shared.clock.now();
         let mut state = self.state();
+        let told = state.window;
+        let same = told.filter(|window| (report.resets_at - window.ends).abs() <= SAME_WINDOW);
+        let is_of_the_one_before = same.is_none()
+            && told.is_some_and(|window| report.resets_at < window.ends)
+            && state.resets_at.is_some_and(|at| now < at);
+        if is_of_the_one_before {
+            return;
+        }
+        let least = same.map_or(report.remaining, |window| window.least.min(report.remaining));
+        state.window = Some(Window { ends: same.map_or(report.resets_at, |window| window.ends), least });
         state.limit = report.limit;
-        // Calls under way may be counted in `remaining` or not; believing that they are not is safe.
+        // Calls under way may be counted or not; believing that they are not is safe.
         let others = state.under_way.saturating_sub(1);
-        state.left = Some(report.remaining.saturating_sub(others));
+        state.left = Some(least.saturating_sub(others));
         let until_reset = (report.resets_at - report.server_time).max(TimeDelta::zero());
         // A second more: the header's resolution is a second.
         state.resets_at = Some(now + until_reset + TimeDelta::seconds(1));
@@ -213,6 +236,45 @@ mod tests {
         gate.report(report(&clock, 3, 30));
         assert_eq!(gate.free(), 1, "two of the three that remain may be taken by the calls under way");
         drop(passes);
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_frees_nothing() {
+        let clock = Clock::system();
+        let gate = Gate::new(clock.clone());
+        gate.report(report(&clock, 6, 30));
+        let (overtaken, first) = (gate.try_pass().unwrap(), gate.try_pass().unwrap());
+        let (of_the_overtaken, of_the_first) = (report(&clock, 5, 30), report(&clock, 4, 30));
+        gate.report(of_the_first);
+        drop(first);
+        let _third = gate.try_pass().unwrap();
+        gate.report(of_the_overtaken);
+        drop(overtaken);
+        assert_eq!(gate.free(), 3, "of the four that the second answer left, one is under way");
+    }
+
+    #[test]
+    fn a_late_answer_of_the_window_before_tells_nothing_of_this_one() {
+        let clock = Clock::system();
+        let gate = Gate::new(clock.clone());
+        let before = report(&clock, 49, 30);
+        clock.advance(TimeDelta::seconds(32));
+        gate.report(report(&clock, 3, 60));
+        gate.report(before);
+        assert_eq!(gate.free(), 3);
+        clock.advance(TimeDelta::seconds(62));
+        gate.report(report(&clock, 7, 60));
+        assert_eq!(gate.free(), 7, "and the next window counts anew");
+    }
+
+    #[test]
+    fn in_a_window_that_slides_calls_come_free_one_by_one() {
+        let clock = Clock::system();
+        let gate = Gate::new(clock.clone());
+        for (remaining, seconds) in [(1, 10), (0, 10), (2, 12), (5, 20)] {
+            gate.report(report(&clock, remaining, seconds));
+            assert_eq!(gate.free(), remaining);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::found::Found;
 use crate::kind::Kind;
 use crate::pages::{RecordBody, read_body};
 use crate::push::{PARENT, Settled, Stop};
-use crate::whose::{CHANGED_BELOW_FOR, LatelyOurs, MADE_BELOW_FOR, OurMatters};
+use crate::whose::{LatelyOurs, OurMatters};
 
 /// The account: who calls it, and what is known of it.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl Clio {
         matter: u64,
         found: &Found,
     ) -> Result<OurMatters, Stop> {
-        let ours = self.ours_to_write_below(errand, matter, found, MADE_BELOW_FOR).await?;
+        let ours = self.ours_to_write_below(errand, matter, found).await?;
         if ours.has(matter) {
             return Ok(ours);
         }
@@ -115,7 +115,7 @@ impl Clio {
             )
             .stop();
         };
-        let ours = self.ours_to_write_below(errand, matter, found, CHANGED_BELOW_FOR).await?;
+        let ours = self.ours_to_write_below(errand, matter, found).await?;
         if ours.has(matter) { Ok(ours) } else { Settled::new(OutcomeResult::Gone).stop() }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use databridge_bridge::StillMine;
+use databridge_bridge::{PushTask, StillMine};
+use databridge_model::subject::Lane;
 
 /// One thing to be done with one or more calls: it counts them, and knows how long they may wait for the limit. Clones
 /// count together.
@@ -14,6 +15,7 @@ pub struct Errand {
     has_written: Arc<AtomicBool>,
     patience: Option<Duration>,
     still_mine: Option<StillMine>,
+    is_of_a_migrate: bool,
 }
 
 /// A push that would wait longer for the limit goes back to the queue, where its worker's time does not run out.
@@ -26,8 +28,13 @@ impl Errand {
     }
 
     /// A push, whose calls may wait so long for the limit.
-    pub(crate) fn push(still_mine: StillMine, patience: Duration) -> Self {
-        Self { patience: Some(patience), still_mine: Some(still_mine), ..Self::default() }
+    pub(crate) fn push(task: &PushTask, patience: Duration) -> Self {
+        Self {
+            patience: Some(patience),
+            still_mine: Some(task.still_mine.clone()),
+            is_of_a_migrate: task.lane == Lane::Bulk,
+            ..Self::default()
+        }
     }
 
     /// The calls made so far.
@@ -52,6 +59,11 @@ impl Errand {
     /// How long a call of it may wait for the limit; `None` for as long as it takes.
     pub(crate) fn patience(&self) -> Option<Duration> {
         self.patience
+    }
+
+    /// Whether it is one of a migrate's thousands of pushes.
+    pub(crate) fn is_of_a_migrate(&self) -> bool {
+        self.is_of_a_migrate
     }
 
     pub(crate) fn is_still_mine(&self) -> bool {

@@ -102,7 +102,7 @@ pub(crate) struct ChangeWrite<'a> {
 impl Clio {
     /// Does one push.
     pub(crate) async fn push(&self, kind: &dyn Kind, task: &PushTask) -> Effect {
-        let errand = Errand::push(task.still_mine.clone(), kind.patience());
+        let errand = Errand::push(task, kind.patience());
         let work = Work { clio: self, errand: &errand, task };
         let done = match task.push.op {
             Op::Create => kind.create(work).await,

@@ -15,13 +15,12 @@ use crate::errand::Errand;
 use crate::found::Found;
 use crate::kind::{id_of, is_our_matter, matter_in};
 
-/// What hangs on a matter that Clio has shown as ours is changed without asking again for so long (docs/decisions/011).
-/// What is published of such a write is what was written, and what the record showed before.
-pub(crate) const CHANGED_BELOW_FOR: TimeDelta = TimeDelta::minutes(2);
+/// On a matter that Clio has shown as ours is written without asking again for so long (docs/decisions/011). What is
+/// published of such a write is what was written, and what the record showed before.
+const WRITTEN_BELOW_FOR: TimeDelta = TimeDelta::minutes(2);
 
-/// Something new is made below such a matter for so long. A question is for 200 matters, below which a migrate makes 14
-/// minutes' worth of calls.
-pub(crate) const MADE_BELOW_FOR: TimeDelta = TimeDelta::minutes(15);
+/// The same in a migrate, which makes thousands of records below the matters that it has just made or listed.
+const MIGRATED_BELOW_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// Matters that Clio has shown as ours. Nothing but Clio's word makes one.
 #[derive(Clone, Debug, Default)]
@@ -138,15 +137,15 @@ impl Clio {
         self.lately.note(ids, self.client.clock().now());
     }
 
-    /// This matter if it is ours, before something is written below it; Clio's word may be so old. Writes that wait for
-    /// such an answer share one, and those that are likely to come next are asked for with them.
+    /// This matter if it is ours, before something is written below it. Writes that wait for such an answer share one, and
+    /// those that are likely to come next are asked for with them.
     pub(crate) async fn ours_to_write_below(
         &self,
         errand: &Errand,
         matter: u64,
         found: &Found,
-        may_be_old: TimeDelta,
     ) -> Result<OurMatters, CallError> {
+        let may_be_old = if errand.is_of_a_migrate() { MIGRATED_BELOW_FOR } else { WRITTEN_BELOW_FOR };
         let ago = |time: TimeDelta| self.client.clock().now() - time;
         let this = || OurMatters(BTreeSet::from([matter]));
         if self.lately.is_since(matter, ago(may_be_old)) {
@@ -162,7 +161,7 @@ impl Clio {
         let mut asked = std::mem::take(&mut *locked(&self.lately.awaited));
         asked.insert(matter);
         let room = api::PAGE.saturating_sub(asked.len());
-        asked.extend(self.lately.likely_next(matter, room, ago(CHANGED_BELOW_FOR)));
+        asked.extend(self.lately.likely_next(matter, room, ago(WRITTEN_BELOW_FOR)));
         let ours = self.ours_among(errand, asked, found).await?;
         Ok(if ours.has(matter) { this() } else { OurMatters::default() })
     }

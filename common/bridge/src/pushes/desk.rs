@@ -258,6 +258,7 @@ impl<S: OutsideSystem> Desk<S> {
                 let (job, ends_at) = (one.job.clone(), Arc::clone(&ends_at));
                 PushTask {
                     push: PushRequest { push: Some(one.id.clone()), ..one.push.clone() },
+                    lane: Lane::of_push(one.job.subject()).unwrap_or(Lane::Live),
                     doubtful: one.doubtful,
                     earlier: one.earlier.clone(),
                     still_mine: StillMine(Arc::new(move || {

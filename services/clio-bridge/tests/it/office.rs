@@ -15,6 +15,7 @@ use databridge_broker::async_nats::jetstream::kv;
 use databridge_broker::{Broker, names};
 use databridge_config::ConfigFolder;
 use databridge_config::env::NatsEnv;
+use databridge_model::subject::Lane;
 use databridge_model::{
     CollectionName, Fields, Op, OutcomeResult, Parked, PushId, PushRequest, RunId, Target, Value,
 };
@@ -71,8 +72,18 @@ pub(crate) async fn effect(
     push: PushRequest,
     earlier: Option<Earlier>,
 ) -> Effect {
+    effect_in(Lane::Live, system, collection, push, earlier).await
+}
+
+async fn effect_in(
+    lane: Lane,
+    system: &ClioSystem,
+    collection: &str,
+    push: PushRequest,
+    earlier: Option<Earlier>,
+) -> Effect {
     let still_mine = StillMine(Arc::new(|| true));
-    let task = PushTask { push, doubtful: earlier.is_some(), earlier, still_mine };
+    let task = PushTask { push, lane, doubtful: earlier.is_some(), earlier, still_mine };
     system.apply(&CollectionName::parse(collection).unwrap(), vec![task]).await.remove(0)
 }
 
@@ -184,8 +195,19 @@ impl Office {
         page.records.into_iter().next().unwrap()
     }
 
+    /// A push by a lane.
+    pub(crate) async fn push_in(&self, lane: Lane, collection: &str, push: PushRequest) -> Settled {
+        Settled::of(effect_in(lane, &self.system, collection, push, None).await)
+    }
+
     pub(crate) async fn effect(&self, push: PushRequest, doubtful: bool) -> Effect {
-        let task = PushTask { push, doubtful, earlier: None, still_mine: StillMine(Arc::new(|| true)) };
+        let task = PushTask {
+            push,
+            lane: Lane::Live,
+            doubtful,
+            earlier: None,
+            still_mine: StillMine(Arc::new(|| true)),
+        };
         self.system.apply(&Self::collection(), vec![task]).await.remove(0)
     }
 

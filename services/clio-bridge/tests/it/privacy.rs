@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use databridge_bridge::{Earlier, OutsideSystem, Shown};
+use databridge_model::subject::Lane;
 use databridge_model::{CollectionName, OutcomeResult, PushRequest};
 use sandbox::calls::System;
 use sandbox::clio::hand::{
@@ -114,7 +115,7 @@ async fn a_write_that_others_have_overtaken_shows_nothing_of_theirs() {
 }
 
 #[tokio::test]
-async fn nothing_is_changed_below_a_matter_that_left_two_minutes_ago_or_made_after_a_quarter_of_an_hour() {
+async fn nothing_is_written_below_a_matter_that_left_two_minutes_ago() {
     let office = Office::ready().await;
     let matter = office.add_seen("E-1").await;
     fill(&office, matter.id, "ours").await;
@@ -126,12 +127,7 @@ async fn nothing_is_changed_below_a_matter_that_left_two_minutes_ago_or_made_aft
         let done = office.push_to(collection, change(collection, &record), None).await;
         assert_eq!((done.result, done.calls), (OutcomeResult::Gone, 1), "{collection}: {}", done.error);
     }
-    assert_eq!(office.calls().await.writes, 0);
-    let other = office.add_seen("E-2").await;
-    leaves(&office, &other).await;
-    office.clock.advance(TimeDelta::minutes(15));
-    office.admin.reset_calls().await.unwrap();
-    let made = office.push_to("notes", create_below(other.id, &[("detail", text("x"))]), None).await;
+    let made = office.push_to("notes", create_below(matter.id, &[("detail", text("x"))]), None).await;
     assert_eq!((made.result, made.field.as_deref()), (OutcomeResult::Refused, Some("parent")));
     assert_eq!(office.calls().await.writes, 0);
 }
@@ -192,8 +188,22 @@ async fn writes_below_many_matters_share_their_questions() {
     };
     assert_eq!(write(&office).await, 1);
     assert_eq!(write(&office).await, 0, "they were ours a moment ago");
-    office.clock.advance(TimeDelta::minutes(14));
-    assert_eq!(write(&office).await, 0, "they were ours not long ago");
-    office.clock.advance(TimeDelta::minutes(1));
+    office.clock.advance(TimeDelta::minutes(2));
     assert_eq!(write(&office).await, 1, "with one, those are asked for that are likely to follow");
+}
+
+#[tokio::test]
+async fn a_migrate_writes_for_an_hour_below_a_matter_that_was_ours() {
+    let office = Office::ready().await;
+    let matter = office.add_seen("E-1").await;
+    let below = || create_below(matter.id, &[("detail", text("x"))]);
+    office.clock.advance(TimeDelta::minutes(59));
+    office.admin.reset_calls().await.unwrap();
+    let made = office.push_in(Lane::Bulk, "notes", below()).await;
+    assert_eq!((made.result, made.calls), (OutcomeResult::Written, 1), "{}", made.error);
+    leaves(&office, &matter).await;
+    office.clock.advance(TimeDelta::minutes(1));
+    let made = office.push_in(Lane::Bulk, "notes", below()).await;
+    assert_eq!(made.result, OutcomeResult::Refused, "{}", made.error);
+    assert_eq!(office.calls().await.writes, 1);
 }

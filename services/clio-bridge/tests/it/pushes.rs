@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use databridge_bridge::{Effect, OutsideSystem, PushTask, StillMine};
+use databridge_model::subject::Lane;
 use databridge_model::{FailureClass, Op, OutcomeResult, Value};
 use sandbox::calls::System;
 use sandbox::clio::hand::{ClioSettings, FieldEdit, MatterEdit, MatterPage, TextLimits};
@@ -302,6 +303,7 @@ async fn many_creates_at_fifty_calls_a_minute_meet_no_429() {
         let tasks = (0..8)
             .map(|number| PushTask {
                 push: create(&format!("E-{round}-{number}"), &[]),
+                lane: Lane::Bulk,
                 doubtful: false,
                 earlier: None,
                 still_mine: StillMine(Arc::new(|| true)),
@@ -325,6 +327,7 @@ async fn a_push_that_is_another_workers_by_now_is_not_sent() {
     let office = Office::ready().await;
     let task = PushTask {
         push: create("E-1", &[]),
+        lane: Lane::Live,
         doubtful: false,
         earlier: None,
         still_mine: StillMine(Arc::new(|| false)),

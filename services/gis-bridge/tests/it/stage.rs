@@ -6,6 +6,7 @@ use std::path::Path;
 use databridge_bridge::{Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine};
 use databridge_config::env::GisEnv;
 use databridge_config::{ConfigFolder, SystemFile};
+use databridge_model::subject::Lane;
 use databridge_model::{CollectionName, Fields, OutcomeResult, PushRequest};
 use databridge_runtime::Clock;
 use gis_bridge::{GisSystem, Place, ServiceSettings, Settings};
@@ -136,7 +137,13 @@ fn system_by(clock: &Clock, url: &str, env: &[(&str, &str)]) -> GisSystem {
 
 pub(crate) fn task(push: Json) -> PushTask {
     let push: PushRequest = serde_json::from_value(push).unwrap();
-    PushTask { push, doubtful: false, earlier: None, still_mine: StillMine(std::sync::Arc::new(|| true)) }
+    PushTask {
+        push,
+        lane: Lane::Live,
+        doubtful: false,
+        earlier: None,
+        still_mine: StillMine(std::sync::Arc::new(|| true)),
+    }
 }
 
 pub(crate) fn result(effect: &Effect) -> OutcomeResult {
