@@ -20,7 +20,7 @@ use crate::kind::{id_of, is_our_matter, matter_in};
 const WRITTEN_BELOW_FOR: TimeDelta = TimeDelta::minutes(2);
 
 /// The same in a migrate, which makes thousands of records below the matters that it has just made or listed.
-const MIGRATED_BELOW_FOR: TimeDelta = TimeDelta::hours(1);
+const MIGRATED_BELOW_FOR: TimeDelta = TimeDelta::hours(2);
 
 /// Matters that Clio has shown as ours. Nothing but Clio's word makes one.
 #[derive(Clone, Debug, Default)]
