@@ -179,7 +179,9 @@ impl Index {
     }
 
     fn by_mark(&self, mark: Mark) -> Option<String> {
-        let is_it = |entry: &Marked| self.slot(entry.link).is_some_and(|slot| slot.has_own(mark));
+        // A link may say so and have lost it to another: its other entries, which stand near by chance, are not it.
+        let has_it = |entry: &Marked| self.slot(entry.link).is_some_and(|slot| slot.has_own(mark));
+        let is_it = |entry: &Marked| entry.part == mark.part() && has_it(entry);
         self.name(self.marked.find(place_of(mark.part()), is_it)?.link)
     }
 
