@@ -20,7 +20,7 @@ pub use content::{
 pub use intent::{Applied, Intent};
 pub use pulls::Pulls;
 pub use pushes::{Pushes, PushesError};
-pub use serve::{ServeError, serve};
+pub use serve::{NEEDS, ServeError, serve};
 pub use system::{
     Earlier, Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine, Wait,
     effect_of_error,

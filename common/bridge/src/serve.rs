@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use databridge_broker::{Broker, TopologyError};
+use databridge_broker::{Broker, Needs, TopologyError, names};
 use databridge_runtime::CancellationToken;
 use futures::TryFutureExt;
 
 use crate::{ContentError, OutsideSystem, Pulls, Pushes, PushesError, serve_content};
+
+/// What every bridge must find in the broker.
+pub const NEEDS: Needs = Needs {
+    streams: &[names::SYNC, names::PULL, names::PUSH, names::OUTCOME, names::RUN, names::DEAD],
+    buckets: &[names::INTENTS, names::APPLIED, names::LEASES],
+    contents: true,
+};
 
 /// A bridge cannot work (any more).
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use bytes::Bytes;
 
-use crate::Broker;
+use crate::{Broker, Denied};
 
 /// The most messages of one batch that the server takes (measured: 1,001 are refused with 10199).
 pub(crate) const LARGEST_BATCH: usize = 1_000;
@@ -32,6 +32,9 @@ pub enum BatchError {
     /// Another has written the expected subject first: nothing of the batch is stored.
     #[error("another has moved on: nothing of the batch is stored")]
     Moved,
+    /// The server does not allow it: nothing of the batch is stored.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The server refused it: nothing of the batch is stored.
     #[error("NATS refused the batch: {0}")]
     Refused(String),
@@ -83,7 +86,9 @@ impl Broker {
             .payload(message.payload)
             .headers(message.headers)
             .timeout(Some(Duration::from_secs(10)));
-        match self.client.send_request(message.subject, request).await {
+        let subject = message.subject;
+        let asked = self.client.send_request(subject.clone(), request);
+        match self.unless_denied(&[&subject], asked).await? {
             Ok(answer) => Ok(answer.payload),
             Err(error) => Err(BatchError::Unanswered(error.to_string())),
         }

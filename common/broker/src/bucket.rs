@@ -10,7 +10,7 @@ use futures::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Broker;
+use crate::{Broker, Denied};
 
 /// A bucket could not be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -25,6 +25,14 @@ pub enum BucketError {
         key: String,
         /// Why.
         why: String,
+    },
+    /// The broker does not allow it.
+    #[error("{key}: {denied}")]
+    Denied {
+        /// Bucket and key.
+        key: String,
+        /// What it says.
+        denied: Denied,
     },
     /// The broker does not answer or refuses.
     #[error("{key}: NATS: {why}")]
@@ -49,8 +57,12 @@ pub struct Versioned<T> {
 #[derive(Clone, Debug)]
 pub struct Bucket<T> {
     store: kv::Store,
+    broker: Broker,
     kind: PhantomData<fn() -> T>,
 }
+
+/// How long a copy of a bucket may lag behind.
+const LAG: Duration = Duration::from_secs(30);
 
 /// How long a write is tried while the broker is away.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,9 +73,10 @@ impl Broker {
         &self,
         name: &str,
     ) -> Result<Bucket<T>, BucketError> {
-        let opened = self.jetstream.get_key_value(name).await;
+        let opened = self.unless_denied(&[&format!("KV_{name}")], self.jetstream.get_key_value(name)).await;
+        let opened = opened.map_err(|denied| BucketError::Denied { key: name.to_owned(), denied })?;
         let store = opened.map_err(|e| BucketError::Broker { key: name.to_owned(), why: e.to_string() })?;
-        Ok(Bucket { store, kind: PhantomData })
+        Ok(Bucket { store, broker: self.clone(), kind: PhantomData })
     }
 }
 
@@ -100,7 +113,7 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let mut doubtful = false;
         loop {
-            let error = match self.store.update(key, bytes.clone(), revision).await {
+            let error = match self.allowed(key, self.store.update(key, bytes.clone(), revision)).await? {
                 Ok(revision) => return Ok(revision),
                 Err(error) => error,
             };
@@ -124,7 +137,8 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
     pub async fn delete(&self, key: &str, revision: u64) -> Result<(), BucketError> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let Err(error) = self.store.delete_expect_revision(key, Some(revision)).await else {
+            let deleted = self.allowed(key, self.store.delete_expect_revision(key, Some(revision))).await?;
+            let Err(error) = deleted else {
                 return Ok(());
             };
             match self.entry(key).await? {
@@ -145,39 +159,59 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
 
     /// Hands over every key and value, one after the other. Values that cannot be read are left out and logged.
     pub async fn each(&self, mut take: impl FnMut(String, Versioned<T>)) -> Result<(), BucketError> {
-        if self.is_empty().await? {
+        let up_to = self.last_revision().await?;
+        if up_to == 0 {
             return Ok(());
         }
-        let mut watch = self.store.watch_with_history(">").await.map_err(|e| self.failed(">", &e))?;
-        while let Some(entry) = watch.next().await {
-            let entry = entry.map_err(|e| self.failed(">", &e))?;
-            let last = entry.delta == 0;
+        let watch = self.allowed(">", self.store.watch_with_history(">")).await?;
+        let mut watch = watch.map_err(|e| self.failed(">", &e))?;
+        loop {
+            // A copy of the bucket that lags says too early that this is all.
+            let entry = match tokio::time::timeout(LAG, watch.next()).await {
+                Ok(Some(entry)) => entry.map_err(|e| self.failed(">", &e))?,
+                Ok(None) => break,
+                Err(_) => {
+                    let why = format!("it was listed without what it holds up to revision {up_to}");
+                    return Err(BucketError::Broker { key: self.named(">"), why });
+                }
+            };
+            let is_all = entry.delta == 0 && entry.revision >= up_to;
             if entry.operation == kv::Operation::Put {
                 match self.read(&entry.key, &entry.value) {
                     Ok(value) => take(entry.key, Versioned { value, revision: entry.revision }),
                     Err(error) => tracing::error!(%error, "A value in a bucket is left out."),
                 }
             }
-            if last {
+            if is_all {
                 break;
             }
         }
         Ok(())
     }
 
-    async fn is_empty(&self) -> Result<bool, BucketError> {
-        let info = self.store.stream.get_info().await.map_err(|e| self.failed(">", &e))?;
-        Ok(info.state.messages == 0)
+    /// The revision of the last value or marker that the bucket holds, 0 if it holds none.
+    async fn last_revision(&self) -> Result<u64, BucketError> {
+        let info = self.allowed(">", self.store.stream.get_info()).await?;
+        let state = info.map_err(|e| self.failed(">", &e))?.state;
+        Ok(if state.messages == 0 { 0 } else { state.last_sequence })
     }
 
     async fn entry(&self, key: &str) -> Result<Option<kv::Entry>, BucketError> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            match self.store.entry(key).await {
+            match self.allowed(key, self.store.entry(key)).await? {
                 Ok(entry) => return Ok(entry),
                 Err(error) => self.pause(key, &error, deadline).await?,
             }
         }
+    }
+
+    /// Asks the broker, unless it does not allow that.
+    async fn allowed<A>(&self, key: &str, ask: impl Future<Output = A>) -> Result<A, BucketError> {
+        let name = &self.store.name;
+        let about = [format!("KV_{name}"), format!("$KV.{name}.")];
+        let answer = self.broker.unless_denied(&about.each_ref().map(String::as_str), ask).await;
+        answer.map_err(|denied| BucketError::Denied { key: self.named(key), denied })
     }
 
     /// Waits a moment after an error, or gives it back when the patience is at its end.

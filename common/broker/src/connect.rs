@@ -9,9 +9,11 @@ use chrono::DateTime;
 use databridge_config::env::{self, EnvError, NatsEnv};
 use databridge_model::ReadAfter;
 use databridge_runtime::Clock;
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
-use crate::{PublishError, names};
+use crate::denial::Denials;
+use crate::{Health, PublishError, health, names};
 
 /// The oldest nats-server that has what we need and keeps what it acknowledged (nats.md, section 4).
 pub const OLDEST_SERVER: (u32, u32, u32) = (2, 14, 6);
@@ -30,6 +32,9 @@ pub enum ConnectError {
         /// Why.
         source: async_nats::ConnectError,
     },
+    /// The server does not let us subscribe.
+    #[error("NATS cannot be listened to: {0}")]
+    Subscribe(#[from] async_nats::SubscribeError),
     /// The server is too old.
     #[error(
         "nats-server {found} at {url} is too old: 2.14.6 or later is needed; install a newer one and restart it"
@@ -51,17 +56,22 @@ pub struct Broker {
     pub(crate) service: Arc<str>,
     /// Grows with each loss of the connection: what was fetched before may be stale.
     pub(crate) losses: Arc<watch::Sender<u64>>,
+    pub(crate) denials: Denials,
     pub(crate) ack_wait: Duration,
     pub(crate) replicas: usize,
+    health: Health,
 }
 
 /// How long a service waits at its start for the server to answer.
 const PATIENCE_AT_START: Duration = Duration::from_secs(30);
 
 impl Broker {
-    /// Connects a service at its start, by the settings of the environment ([`NatsEnv`]).
+    /// Connects a service at its start, by the settings of the environment ([`NatsEnv`]), and answers from then on who
+    /// asks for its health.
     pub async fn from_environment(service: &str, clock: Clock) -> Result<Self, ConnectError> {
-        Self::connect(&env::read()?, service, clock, PATIENCE_AT_START).await
+        let broker = Self::connect(&env::read()?, service, clock, PATIENCE_AT_START).await?;
+        health::answer(&broker).await?;
+        Ok(broker)
     }
 
     /// Connects, and goes on trying until the server answers or `patience` has passed.
@@ -73,10 +83,11 @@ impl Broker {
     ) -> Result<Self, ConnectError> {
         let url = settings.nats_url.as_str();
         let losses = Arc::new(watch::Sender::new(0));
+        let denials = Denials::of(settings.nats_user.as_deref());
         let deadline = tokio::time::Instant::now() + patience;
         let client = loop {
-            let counted = Arc::clone(&losses);
-            let options = ConnectOptions::new()
+            let (counted, denied) = (Arc::clone(&losses), denials.clone());
+            let options = signed_in(settings, service)
                 .name(service)
                 .connection_timeout(Duration::from_secs(5))
                 .ping_interval(Duration::from_secs(5))
@@ -84,8 +95,8 @@ impl Broker {
                     Duration::from_millis((50 * u64::try_from(attempt).unwrap_or(1)).min(1_000))
                 })
                 .event_callback(move |event| {
-                    let counted = Arc::clone(&counted);
-                    async move { note(&event, &counted) }
+                    let (counted, denied) = (Arc::clone(&counted), denied.clone());
+                    async move { note(&event, &counted, &denied) }
                 });
             match options.connect(url).await {
                 Ok(client) => break client,
@@ -107,7 +118,9 @@ impl Broker {
             .build(client.clone());
         let ack_wait = Duration::from_secs(settings.nats_ack_wait_seconds.max(1));
         let replicas = settings.nats_replicas;
-        Ok(Self { client, jetstream, clock, service: service.into(), losses, ack_wait, replicas })
+        let health = Health::new(service, clock.clone());
+        let service = service.into();
+        Ok(Self { client, jetstream, clock, service, losses, denials, ack_wait, replicas, health })
     }
 
     /// The client, for requests and replies.
@@ -128,6 +141,11 @@ impl Broker {
     /// The service that connected.
     pub fn service(&self) -> &str {
         &self.service
+    }
+
+    /// How the service stands.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// How long a message may be worked on before the broker gives it to another; a worker at work says so.
@@ -160,15 +178,36 @@ impl Broker {
     }
 }
 
-fn note(event: &Event, losses: &watch::Sender<u64>) {
+/// How the connection is made: as which user, and by TLS where the settings say so. Answers come under a subject of the
+/// service's own, so that its rights need not include those of others.
+fn signed_in(settings: &NatsEnv, service: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new().custom_inbox_prefix(format!("_INBOX_{service}"));
+    if let (Some(user), Some(password)) = (&settings.nats_user, &settings.nats_password) {
+        options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
+    }
+    if let Some(authority) = &settings.nats_ca_file {
+        options = options.add_root_certificates(authority.clone()).require_tls(true);
+    }
+    if let (Some(certificate), Some(key)) = (&settings.nats_cert_file, &settings.nats_key_file) {
+        options = options.add_client_certificate(certificate.clone(), key.clone());
+    }
+    options
+}
+
+fn note(event: &Event, losses: &watch::Sender<u64>, denials: &Denials) {
     match event {
         Event::Disconnected => {
             losses.send_modify(|losses| *losses += 1);
             tracing::warn!("The connection to NATS is lost; trying to get it back.");
         }
         Event::Connected => tracing::debug!("Connected to NATS."),
-        // A denial comes as an event only; the request itself would just time out (nats.md, section 2, Auth).
-        Event::ServerError(error) => tracing::error!(%error, "NATS refuses something."),
+        Event::ServerError(error) => {
+            if denials.note(&error.to_string()) {
+                tracing::error!(%error, "NATS denies something; the user lacks the right in the server's configuration.");
+            } else {
+                tracing::error!(%error, "NATS refuses something.");
+            }
+        }
         other => tracing::info!(event = %other, "NATS connection event."),
     }
 }

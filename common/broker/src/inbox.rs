@@ -31,11 +31,12 @@ const LARGEST_TAKE: usize = 16 * 1024 * 1024;
 impl Inbox {
     /// Opens the consumer, making it if need be.
     pub async fn open(broker: &Broker, plan: ConsumerPlan) -> Result<Self, TopologyError> {
-        let consumer = broker
-            .jetstream
-            .create_consumer_on_stream(plan.config(broker.ack_wait), plan.stream)
-            .await
-            .map_err(|error| TopologyError::consumer(&plan.durable, plan.stream, &error))?;
+        let failed =
+            |error: &dyn std::error::Error| TopologyError::consumer(&plan.durable, plan.stream, error);
+        let made = broker.jetstream.create_consumer_on_stream(plan.config(broker.ack_wait), plan.stream);
+        let about = format!("CONSUMER.CREATE.{}.{}", plan.stream, plan.durable);
+        let made = broker.unless_denied(&[&about], made).await.map_err(|denied| failed(&denied))?;
+        let consumer = made.map_err(|error| failed(&error))?;
         Ok(Self { broker: broker.clone(), plan, consumer })
     }
 

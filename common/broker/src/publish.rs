@@ -10,7 +10,7 @@ use databridge_runtime::jittered;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::Broker;
+use crate::{Broker, Denied};
 
 /// The largest body, in bytes. A larger record is dead-lettered by its bridge.
 pub(crate) const LARGEST_BODY: usize = 512 * 1024;
@@ -29,6 +29,9 @@ pub enum PublishError {
     /// The body is no JSON. Cannot happen with the project's own types.
     #[error("the message for {0} cannot be written as JSON: {1}")]
     Unwritable(String, String),
+    /// The broker does not allow it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The broker did not take it in time.
     #[error("NATS did not store a message for {0}: {1}")]
     NotStored(String, String),
@@ -79,11 +82,13 @@ impl Broker {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         loop {
             let message = PublishMessage::build().payload(payload.clone()).headers(headers.clone());
-            let stored = match self.jetstream.send_publish(subject.clone(), message).await {
-                Ok(ack) => ack.await,
-                Err(error) => Err(error),
+            let stored = async {
+                match self.jetstream.send_publish(subject.clone(), message).await {
+                    Ok(ack) => ack.await,
+                    Err(error) => Err(error),
+                }
             };
-            let error = match stored {
+            let error = match self.unless_denied(&[&subject], stored).await? {
                 Ok(ack) => return Ok(ack.sequence),
                 Err(error) => error,
             };

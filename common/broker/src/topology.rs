@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::{kv, stream};
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream;
 use databridge_model::SystemName;
 use databridge_model::subject::Lane;
+use databridge_runtime::CancellationToken;
 
-use crate::Broker;
+use crate::{Broker, Standing};
 
 /// The names of streams and buckets.
 pub mod names {
@@ -39,6 +41,8 @@ pub mod names {
     pub const FOUND: &str = "found";
     /// Bucket: the run in which each collection was last listed whole.
     pub const LISTED: &str = "listed";
+    /// Bucket: which replica of each service is at work.
+    pub const LEASES: &str = "leases";
     /// Object store: bytes on their way from one system to another.
     pub const CONTENT: &str = "content";
     /// All buckets.
@@ -65,7 +69,7 @@ const MB: i64 = 1024 * 1024;
 /// Makes every stream and bucket, or brings them to what they should be.
 pub async fn ensure(broker: &Broker) -> Result<(), TopologyError> {
     let replicas = broker.replicas;
-    for config in streams(replicas) {
+    for config in streams(replicas).into_iter().chain(buckets(replicas)) {
         let name = config.name.clone();
         broker
             .jetstream
@@ -73,22 +77,79 @@ pub async fn ensure(broker: &Broker) -> Result<(), TopologyError> {
             .await
             .map_err(|error| failed("stream", &name, &error))?;
     }
-    for bucket in names::BUCKETS {
-        let config = kv::Config {
-            bucket: bucket.to_owned(),
-            history: 1,
-            storage: stream::StorageType::File,
-            num_replicas: replicas,
-            max_value_size: 512 * 1024,
-            ..kv::Config::default()
-        };
-        broker
-            .jetstream
-            .create_or_update_key_value(config)
-            .await
-            .map_err(|error| failed("bucket", bucket, &error))?;
-    }
     Ok(())
+}
+
+/// The buckets, as ADR-8 lays them out: each is a stream.
+fn buckets(replicas: usize) -> Vec<stream::Config> {
+    let base = |bucket: &str| stream::Config {
+        name: format!("KV_{bucket}"),
+        subjects: vec![format!("$KV.{bucket}.>")],
+        max_messages_per_subject: 1,
+        max_message_size: 512 * 1024,
+        storage: stream::StorageType::File,
+        num_replicas: replicas,
+        discard: stream::DiscardPolicy::New,
+        allow_rollup: true,
+        deny_delete: true,
+        // A direct read may be answered by a copy that lags: of 300, just after the write that they should show was
+        // acknowledged, 30 found nothing (three servers of 2.15.1). Without it the leader answers.
+        allow_direct: replicas == 1,
+        ..stream::Config::default()
+    };
+    let leases = stream::Config {
+        // Values that end by themselves; the marker of the end is of use to nobody.
+        allow_message_ttl: true,
+        subject_delete_marker_ttl: Some(Duration::from_secs(1)),
+        ..base(names::LEASES)
+    };
+    names::BUCKETS.into_iter().map(base).chain([leases]).collect()
+}
+
+/// What a service must find before it can work.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// Streams, by [`names`].
+    pub streams: &'static [&'static str],
+    /// Buckets, by [`names`].
+    pub buckets: &'static [&'static str],
+    /// Whether the object store of contents.
+    pub contents: bool,
+}
+
+/// How long between two looks.
+const LOOKED_APART: Duration = Duration::from_millis(250);
+
+/// Waits until everything that a service needs is there, or until it is told to stop: then it gives false.
+///
+/// Who may make streams could take away anything, so the services may not; [`ensure`] does.
+pub async fn ready(broker: &Broker, needs: Needs, stop: &CancellationToken) -> bool {
+    let buckets = needs.buckets.iter().map(|bucket| format!("KV_{bucket}"));
+    let contents = needs.contents.then(|| format!("OBJ_{}", names::CONTENT));
+    for name in needs.streams.iter().map(|stream| (*stream).to_owned()).chain(buckets).chain(contents) {
+        let mut told = String::new();
+        loop {
+            let asked = broker.unless_denied(&[&name], broker.jetstream.get_stream(&name)).await;
+            let why = match asked {
+                Ok(Ok(_)) => break,
+                Ok(Err(error)) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => {
+                    format!("the stream {name} is not there yet; `databridge setup` makes it")
+                }
+                Ok(Err(error)) => format!("the stream {name} cannot be looked up: {error}"),
+                Err(denied) => denied.to_string(),
+            };
+            if why != told {
+                tracing::warn!(service = broker.service(), "Waiting: {why}.");
+                broker.health().stands(Standing::Waiting(why.clone()));
+                told = why;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return false,
+                () = tokio::time::sleep(LOOKED_APART) => {}
+            }
+        }
+    }
+    true
 }
 
 fn failed(kind: &str, name: &str, error: &dyn std::error::Error) -> TopologyError {

@@ -1,5 +1,7 @@
 //! Settings from the environment. An error names the variable and never shows a value.
 
+mod fields;
+
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -30,15 +32,40 @@ pub struct NatsEnv {
     /// `NATS_REPLICAS`: on how many servers each stream is kept, 1 (default) or 3.
     #[serde(default = "default_replicas", deserialize_with = "above_zero")]
     pub nats_replicas: usize,
-    /// `NATS_ACK_WAIT_SECONDS`: how long after a crash the work of the dead is given to another, default 60.
+    /// `NATS_ACK_WAIT_SECONDS`: how long after a crash the work of the dead is given to another, default 20.
     #[serde(default = "default_ack_wait", deserialize_with = "above_zero")]
     pub nats_ack_wait_seconds: u64,
+    /// `NATS_USER`: as whom to sign in; nobody is asked to by default.
+    pub nats_user: Option<String>,
+    /// `NATS_PASSWORD`: its password.
+    pub nats_password: Option<SecretString>,
+    /// `NATS_CA_FILE`: the certificates (PEM) of those who may vouch for the server, beside the machine's own; with it
+    /// the connection is by TLS, whatever the address says.
+    pub nats_ca_file: Option<PathBuf>,
+    /// `NATS_CERT_FILE`: our certificate (PEM), where the server wants one.
+    pub nats_cert_file: Option<PathBuf>,
+    /// `NATS_KEY_FILE`: its key (PEM).
+    pub nats_key_file: Option<PathBuf>,
 }
 
 impl NatsEnv {
     /// The defaults, at this address.
     pub fn at(nats_url: String) -> Self {
-        Self { nats_url, nats_replicas: default_replicas(), nats_ack_wait_seconds: default_ack_wait() }
+        Self {
+            nats_url,
+            nats_replicas: default_replicas(),
+            nats_ack_wait_seconds: default_ack_wait(),
+            nats_user: None,
+            nats_password: None,
+            nats_ca_file: None,
+            nats_cert_file: None,
+            nats_key_file: None,
+        }
+    }
+
+    /// As this user.
+    pub fn signed_in(self, user: &str, password: SecretString) -> Self {
+        Self { nats_user: Some(user.to_owned()), nats_password: Some(password), ..self }
     }
 }
 
@@ -56,7 +83,7 @@ fn default_replicas() -> usize {
 }
 
 fn default_ack_wait() -> u64 {
-    60
+    20
 }
 
 fn default_nats_url() -> String {
@@ -127,21 +154,43 @@ pub fn read<T: DeserializeOwned>() -> Result<T, EnvError> {
 /// What is put in the place of a variable that is missing, to find what else is: a text and an address at once.
 const STAND_IN: &str = "https://host/";
 
+/// The variables of a struct of settings that are in files, as if they were set; and those whose files cannot be read.
+fn in_files<T: DeserializeOwned>(variables: &[(String, String)]) -> (Vec<(String, String)>, Vec<EnvError>) {
+    let value_of = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+    let (mut read, mut wrong) = (Vec::new(), Vec::new());
+    for name in fields::of::<T>().iter().map(|field| field.to_uppercase()) {
+        let by_file = format!("{name}_FILE");
+        let (None, Some(path)) = (value_of(&name), value_of(&by_file)) else { continue };
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        match text.trim() {
+            "" => {
+                wrong.push(EnvError::Unreadable(by_file, "a file of text that may be read here is expected"));
+                // Nothing else is to be said of it.
+                read.push((name, STAND_IN.to_owned()));
+            }
+            text => read.push((name, text.to_owned())),
+        }
+    }
+    (read, wrong)
+}
+
 /// The complaint about a nought.
 const NOT_ABOVE_ZERO: &str = "not above zero";
 
-/// Reads a struct of settings from these variables. A variable with an empty value counts as not set. Everything wrong
-/// is told at once.
+/// Reads a struct of settings from these variables. A variable with an empty value counts as not set; any may be
+/// in a file instead, which `<its name>_FILE` names, as secrets are in containers. Everything wrong is told at once.
 pub fn read_from<T: DeserializeOwned>(
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<T, EnvError> {
     let mut variables: Vec<_> = variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+    let (from_files, mut wrong) = in_files::<T>(&variables);
+    variables.extend(from_files);
     let complaint = match envy::from_iter(variables.clone()) {
-        Ok(read) => return Ok(read),
+        Ok(read) if wrong.is_empty() => return Ok(read),
+        Ok(_) => envy::Error::Custom(String::new()),
         Err(error) => error,
     };
     // envy tells the first thing wrong, and rarely its variable: each variable alone tells of itself.
-    let mut wrong: Vec<EnvError> = Vec::new();
     variables.retain(|variable| match envy::from_iter::<_, T>([variable.clone()]) {
         Err(envy::Error::Custom(text)) => {
             wrong.push(EnvError::Unreadable(variable.0.clone(), expected_by(&text)));
@@ -218,6 +267,27 @@ mod tests {
             }
         }
         assert_eq!(read_from::<NatsEnv>(vars(&[("NATS_REPLICAS", "3")])).unwrap().nats_replicas, 3);
+    }
+
+    #[test]
+    fn a_value_may_be_in_a_file_and_a_file_that_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("key"), "hunter2\n").unwrap();
+        let read: KeyEnv = read_from(vars(&[("DATABRIDGE_KEY_FILE", &path("key"))])).unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&read.databridge_key), "hunter2");
+
+        let both = vars(&[("DATABRIDGE_KEY", "set"), ("DATABRIDGE_KEY_FILE", &path("key"))]);
+        let read: KeyEnv = read_from(both).unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&read.databridge_key), "set");
+
+        let error = read_from::<KeyEnv>(vars(&[("DATABRIDGE_KEY_FILE", &path("none"))])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "DATABRIDGE_KEY_FILE cannot be read: a file of text that may be read here is expected"
+        );
+        // Of no concern to a service that has no such setting.
+        read_from::<ClioEnv>(vars(&[("DATABRIDGE_KEY_FILE", &path("none"))])).unwrap();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use databridge_broker::{Broker, BucketError};
+use databridge_broker::{Broker, BucketError, Needs, Standing, names, ready};
 use databridge_runtime::{CancellationToken, Clock};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
@@ -43,7 +43,10 @@ impl From<ClioSetupError> for AuthError {
     }
 }
 
-/// Serves the page on `listener` and the requests on NATS until `stop`. The bucket `tokens` must be there.
+/// What it must find in the broker.
+const NEEDS: Needs = Needs { streams: &[], buckets: &[names::TOKENS], contents: false };
+
+/// Serves the page on `listener` and the requests on NATS until `stop`. Replicas do so side by side.
 pub async fn run(
     settings: Settings,
     broker: Broker,
@@ -52,6 +55,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), AuthError> {
     warn_of_clear_text(&settings);
+    if !ready(&broker, NEEDS, &stop).await {
+        return Ok(());
+    }
     let vault = Arc::new(Vault::open(&broker, &settings.key).await?);
     let links = Arc::new(Links::open(&broker, clock.clone()).await?);
     let clio = Arc::new(Clio::new(&settings)?);
@@ -65,6 +71,7 @@ pub async fn run(
         callback_url: settings.callback_url.clone(),
     };
     let subscribers = Responder::subscribe(&broker).await.map_err(AuthError::Subscribe)?;
+    broker.health().stands(Standing::AtWork);
     let router = web::router(Web {
         is_https: settings.is_https(),
         cookie_key: settings.key.derive("cookie"),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use databridge_bridge::{ServeError, serve};
+use databridge_bridge::{NEEDS, ServeError, serve};
 use databridge_broker::async_nats::SubscribeError;
-use databridge_broker::{Broker, BucketError, TopologyError, ensure_topology};
+use databridge_broker::{Broker, BucketError, Needs, names, one_at_a_time, ready};
 use databridge_runtime::{CancellationToken, Clock};
 use futures::TryFutureExt;
 
@@ -26,9 +26,6 @@ pub enum RunError {
     /// The client of Clio cannot be made.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Streams or buckets cannot be made ready.
-    #[error(transparent)]
-    Topology(#[from] TopologyError),
     /// A bucket cannot be opened.
     #[error(transparent)]
     Bucket(#[from] BucketError),
@@ -40,31 +37,51 @@ pub enum RunError {
     Bootstrap(#[from] SubscribeError),
 }
 
-/// Answers sync requests, push requests and requests for a bootstrap, until told to stop.
+/// Answers sync requests, push requests and requests for a bootstrap until told to stop, while no other replica does.
 pub async fn run(
     settings: Settings,
     broker: Broker,
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
+    const WITH_FOUND: Needs =
+        Needs { buckets: &[names::INTENTS, names::APPLIED, names::LEASES, names::FOUND], ..NEEDS };
     let file = ClioFile::read(&settings.config)?;
-    ensure_topology(&broker).await?;
+    if !ready(&broker, WITH_FOUND, &stop).await {
+        return Ok(());
+    }
+    one_at_a_time(&broker, stop, async |stop| {
+        Box::pin(work(&settings, file.clone(), &broker, &clock, stop)).await
+    })
+    .await
+}
+
+async fn work(
+    settings: &Settings,
+    file: ClioFile,
+    broker: &Broker,
+    clock: &Clock,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
     let tokens = AuthServiceTokens::new(broker.clone(), settings.key.derive(PURPOSE), clock.clone());
     let client = ClioClient::new(&settings.clio_url, Arc::new(tokens), clock.clone())?;
-    let catalogue = Catalogue::open(&broker, client.clone(), &file.settings, clock.clone()).await?;
+    let catalogue = Catalogue::open(broker, client.clone(), &file.settings, clock.clone()).await?;
     let catalogue = Arc::new(catalogue);
     let desk = BootstrapDesk {
         broker: broker.clone(),
         client: client.clone(),
         catalogue: Arc::clone(&catalogue),
         settings: file.settings.clone(),
-        clock,
+        clock: clock.clone(),
     };
     let contents = Arc::new(ObjectStoreContents(broker.clone()));
     let system = ClioSystem::new(file, client, catalogue, contents)?;
     tracing::info!("The bridge to Clio is at work.");
 
     // An error of one part ends both; a stop lets each finish what it is at.
-    tokio::try_join!(serve(broker, system, stop.clone()).err_into::<RunError>(), desk.run(stop).err_into())?;
+    tokio::try_join!(
+        serve(broker.clone(), system, stop.clone()).err_into::<RunError>(),
+        desk.run(stop).err_into()
+    )?;
     Ok(())
 }

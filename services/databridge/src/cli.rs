@@ -26,6 +26,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Runs all services in one process, for a trial or a small office
     Serve(ServeArgs),
+    /// Makes the streams and buckets in NATS, or brings them to what they should be; the services wait for them
+    Setup,
     /// Connects Clio: prints a one-time link for a person who may sign in there
     Connect(ConnectArgs),
     /// Finds what Clio needs (group, client, practice area, custom fields), and makes what is missing

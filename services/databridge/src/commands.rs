@@ -36,6 +36,15 @@ pub async fn broker() -> anyhow::Result<Broker> {
     Ok(broker)
 }
 
+/// `databridge setup`
+pub async fn setup() -> anyhow::Result<bool> {
+    let nats: env::NatsEnv = env::read()?;
+    let broker = Broker::connect(&nats, "databridge", Clock::system(), Duration::from_secs(30)).await?;
+    ensure_topology(&broker).await?;
+    println!("The streams and buckets are ready.");
+    Ok(true)
+}
+
 /// `databridge sync`
 pub async fn sync(args: &SyncArgs) -> anyhow::Result<bool> {
     let config = config()?;

@@ -50,6 +50,7 @@ pub async fn run(cli: Cli) -> Result<bool> {
     match cli.command {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Serve(args) => Box::pin(serve::run(&args)).await,
+        Command::Setup => commands::setup().await,
         Command::Connect(args) => commands::connect(&args).await,
         Command::Bootstrap => commands::bootstrap().await,
         Command::Migrate(args) => commands::migrate(&args).await,

@@ -1,7 +1,9 @@
 //! The gis-bridge's process.
 
-use clap::Parser;
-use databridge_broker::Broker;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use databridge_broker::{Broker, health};
 use databridge_runtime::{Clock, begin_service};
 use gis_bridge::{Settings, run};
 
@@ -10,15 +12,26 @@ use gis_bridge::{Settings, run};
 /// they are.
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Arguments {}
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Asks the gis-bridge of this machine whether it is at work; exit status 0 if it is, or stands by
+    Health,
+}
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    Arguments::parse();
+async fn main() -> anyhow::Result<ExitCode> {
+    if let Some(Command::Health) = Arguments::parse().command {
+        return Ok(health::check("gis-bridge").await);
+    }
     let stop = begin_service()?;
     let settings = Settings::from_environment()?;
     let clock = Clock::system();
     let broker = Broker::from_environment("gis-bridge", clock.clone()).await?;
     run(settings, broker, clock, stop).await?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! The service.
 
-use databridge_bridge::{ServeError, serve};
-use databridge_broker::{Broker, TopologyError, ensure_topology};
+use databridge_bridge::{NEEDS, ServeError, serve};
+use databridge_broker::{Broker, BucketError, one_at_a_time, ready};
 use databridge_http::ClientError;
 use databridge_runtime::{CancellationToken, Clock};
 
@@ -17,23 +17,29 @@ pub enum RunError {
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// Streams or buckets cannot be made ready.
+    /// The lease cannot be asked for.
     #[error(transparent)]
-    Topology(#[from] TopologyError),
+    Lease(#[from] BucketError),
     /// Requests cannot be answered.
     #[error(transparent)]
     Serve(#[from] ServeError),
 }
 
-/// Answers sync requests and push requests until told to stop.
+/// Answers sync requests and push requests until told to stop, while no other replica does.
 pub async fn run(
     settings: Settings,
     broker: Broker,
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let system = GisSystem::new(ServiceSettings::read(&settings)?, &clock)?;
-    ensure_topology(&broker).await?;
-    tracing::info!("The bridge to the feature service is at work.");
-    Ok(serve(broker, system, stop).await?)
+    let settings = ServiceSettings::read(&settings)?;
+    if !ready(&broker, NEEDS, &stop).await {
+        return Ok(());
+    }
+    one_at_a_time(&broker, stop, async |stop| {
+        let system = GisSystem::new(settings.clone(), &clock)?;
+        tracing::info!("The bridge to the feature service is at work.");
+        Ok(serve(broker.clone(), system, stop).await?)
+    })
+    .await
 }

@@ -32,7 +32,10 @@ mod waiting;
 
 use std::sync::Arc;
 
-use databridge_broker::{Broker, BucketError, Inbox, PublishError, TopologyError, Worker, consumers};
+use databridge_broker::{
+    Broker, BucketError, Inbox, Needs, PublishError, TopologyError, Worker, consumers, names, one_at_a_time,
+    ready,
+};
 use databridge_config::{ConfigFolder, Side};
 use databridge_runtime::CancellationToken;
 
@@ -52,12 +55,26 @@ pub enum ReconcilerError {
     Publish(#[from] PublishError),
 }
 
-/// Works until told to stop; what is under way then is finished.
+/// What it must find in the broker.
+const NEEDS: Needs = Needs {
+    streams: &[names::SYNC, names::PULL, names::PUSH, names::OUTCOME, names::RUN, names::DEAD],
+    buckets: &[names::LINKS, names::RUNS, names::WAITING, names::LISTED, names::LEASES],
+    contents: false,
+};
+
+/// Works until told to stop, while no other replica does; what is under way then is finished.
 pub async fn run(
     broker: Broker,
     config: &ConfigFolder,
     stop: CancellationToken,
 ) -> Result<(), ReconcilerError> {
+    if !ready(&broker, NEEDS, &stop).await {
+        return Ok(());
+    }
+    one_at_a_time(&broker, stop, async |stop| Box::pin(work(broker.clone(), config, stop)).await).await
+}
+
+async fn work(broker: Broker, config: &ConfigFolder, stop: CancellationToken) -> Result<(), ReconcilerError> {
     let engine = Box::pin(Engine::open(broker.clone(), config)).await?;
     let stream_created = broker.read_after().await?.stream_created;
     let requests = Inbox::open(&broker, consumers::sync_of_reconciler()).await?;

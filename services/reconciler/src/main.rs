@@ -1,30 +1,35 @@
 //! The reconciler's process.
 
-use std::time::Duration;
+use std::process::ExitCode;
 
-use clap::Parser;
-use databridge_broker::{Broker, ensure_topology};
-use databridge_config::{ConfigFolder, env};
-use databridge_runtime::{Clock, LogFormat};
+use clap::{Parser, Subcommand};
+use databridge_broker::{Broker, health};
+use databridge_config::ConfigFolder;
+use databridge_runtime::{Clock, begin_service};
 
 /// Data Bridge's reconciler: decides what must be written where. Settings come from the environment: `NATS_URL`,
 /// `DATABRIDGE_CONFIG`; README.md tells what they are.
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Arguments {}
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Asks the reconciler of this machine whether it is at work; exit status 0 if it is, or stands by
+    Health,
+}
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    Arguments::parse();
-    databridge_runtime::init_telemetry(LogFormat::Auto, "info");
-    databridge_runtime::arm_failpoints_from_environment();
-    let nats: env::NatsEnv = env::read()?;
-    let folder: env::ConfigEnv = env::read()?;
-    let config = ConfigFolder::read(&folder.databridge_config)?;
-    let stop = databridge_runtime::until_asked_to_stop()?;
-    let broker = Broker::connect(&nats, "reconciler", Clock::system(), Duration::from_secs(30)).await?;
-    ensure_topology(&broker).await?;
-    tracing::info!("The reconciler is ready.");
+async fn main() -> anyhow::Result<ExitCode> {
+    if let Some(Command::Health) = Arguments::parse().command {
+        return Ok(health::check("reconciler").await);
+    }
+    let stop = begin_service()?;
+    let config = ConfigFolder::from_environment()?;
+    let broker = Broker::from_environment("reconciler", Clock::system()).await?;
     Box::pin(reconciler::run(broker, &config, stop)).await?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

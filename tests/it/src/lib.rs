@@ -6,6 +6,7 @@ pub mod crash;
 pub mod legacy;
 pub mod picture;
 pub mod processes;
+pub mod rights;
 pub mod town;
 pub mod watch;
 

@@ -9,7 +9,11 @@ use std::time::Duration;
 use anyhow::Context;
 use databridge::office::Office;
 use databridge_seal::ExposeSecret;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
+
+use crate::rights;
 
 /// The names of the services.
 pub const SERVICES: [&str; 4] = ["reconciler", "gis-bridge", "clio-bridge", "auth-service"];
@@ -20,6 +24,8 @@ pub struct Processes {
     program: PathBuf,
     environment: BTreeMap<String, String>,
     listen: SocketAddr,
+    /// Whether each service signs in to NATS as itself.
+    signs_in: bool,
     running: BTreeMap<&'static str, Child>,
 }
 
@@ -38,7 +44,9 @@ impl Processes {
             ("DATABRIDGE_CONFIG", config.display().to_string()),
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let mut processes = Self { program: program()?, environment, listen, running: BTreeMap::new() };
+        let signs_in = office.nats.nats_user.is_some();
+        let mut processes =
+            Self { program: program()?, environment, listen, signs_in, running: BTreeMap::new() };
         for service in SERVICES {
             processes.start_one(service, None)?;
         }
@@ -58,6 +66,10 @@ impl Processes {
             .kill_on_drop(true);
         if std::env::var_os("TEST_LOG").is_none() {
             command.stderr(Stdio::null());
+        }
+        if self.signs_in {
+            let password = rights::password(service);
+            command.env("NATS_USER", service).env("NATS_PASSWORD", password.expose_secret());
         }
         if let Some(failpoint) = failpoint {
             command.env("DATABRIDGE_FAILPOINT", failpoint);
@@ -88,6 +100,12 @@ impl Processes {
     pub fn is_alive(&mut self, service: &'static str) -> anyhow::Result<bool> {
         let child = self.running.get_mut(service).with_context(|| format!("{service} does not run"))?;
         Ok(child.try_wait()?.is_none())
+    }
+
+    /// Sends a signal to a service.
+    pub fn signal(&self, service: &str, signal: Signal) -> anyhow::Result<()> {
+        let pid = self.pid(service).with_context(|| format!("{service} does not run"))?;
+        Ok(kill(Pid::from_raw(i32::try_from(pid)?), signal)?)
     }
 
     /// The process id of a service.

@@ -25,6 +25,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::processes::Processes;
+use crate::rights;
 
 /// How a town is set up.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub struct TownOptions {
     pub gis_login: Option<(&'static str, &'static str)>,
     /// Seconds after which a dead worker's message comes again.
     pub ack_wait_seconds: u64,
+    /// Each service as a user of its own, with the rights that config/nats.conf gives it. Needs `processes`.
+    pub rights: bool,
     /// How long a run may take.
     pub patience: Duration,
 }
@@ -63,6 +66,7 @@ impl Default for TownOptions {
             gis_token: None,
             gis_login: None,
             ack_wait_seconds: 30,
+            rights: false,
             patience: Duration::from_secs(120),
         }
     }
@@ -97,6 +101,8 @@ pub struct Town {
     pub office: Office,
     /// The services as processes, where they are.
     pub processes: Option<Processes>,
+    /// The config folder of the services.
+    pub config: PathBuf,
     comparer: Box<Comparer>,
     layer: u32,
     patience: Duration,
@@ -126,7 +132,10 @@ impl Town {
     pub async fn with(options: TownOptions) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let config = copy_config(&options, folder.path())?;
-        let nats = NatsServer::ephemeral().await?;
+        let users = if options.rights { rights::users()? } else { String::new() };
+        let nats = NatsServer::ephemeral_with(|options| options.config_extra = users).await?;
+        let at =
+            NatsEnv { nats_ack_wait_seconds: options.ack_wait_seconds, ..NatsEnv::at(nats.url().clone()) };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let page = url::Url::parse(&format!("http://{}/", listener.local_addr()?))?;
         let callback = page.join("callback")?;
@@ -144,9 +153,10 @@ impl Town {
         })
         .await?;
         let office = Office {
-            nats: NatsEnv {
-                nats_ack_wait_seconds: options.ack_wait_seconds,
-                ..NatsEnv::at(nats.url().clone())
+            nats: if options.rights {
+                at.signed_in("databridge", rights::password("databridge"))
+            } else {
+                at
             },
             clio: ClioEnv { clio_url: sandbox.url() },
             clio_app: ClioAppEnv {
@@ -178,6 +188,7 @@ impl Town {
             sandbox,
             broker,
             processes: None,
+            config: config.clone(),
             comparer: Box::new(comparer),
             layer,
             patience: options.patience,

@@ -9,6 +9,7 @@
 
 mod buckets;
 mod connecting;
+mod leases;
 mod office;
 mod pages;
 mod proxy;

@@ -41,7 +41,6 @@ async fn main() -> anyhow::Result<()> {
     match arguments.service {
         Service::Reconciler => {
             let broker = connect("reconciler").await?;
-            databridge_broker::ensure_topology(&broker).await?;
             Box::pin(reconciler::run(broker, &office.config, stop)).await?;
         }
         Service::GisBridge => {
@@ -60,7 +59,6 @@ async fn main() -> anyhow::Result<()> {
         }
         Service::Auth => {
             let broker = connect("auth-service").await?;
-            databridge_broker::ensure_topology(&broker).await?;
             let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
             let settings =
                 auth_service::Settings::new(office.clio.clone(), office.clio_app.clone(), &office.key)?;

@@ -1,0 +1,100 @@
+//! One replica works at a time, whatever becomes of the others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use databridge_broker::{Broker, BucketError, Standing, one_at_a_time};
+use databridge_runtime::CancellationToken;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::office::{Office, connect};
+
+/// How long the next event may take: far more than the two seconds after which a lease runs out.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Replicas that tell when they begin, and count how many are at work.
+struct Replicas {
+    began: mpsc::UnboundedReceiver<&'static str>,
+    tells: mpsc::UnboundedSender<&'static str>,
+    at_work: Arc<AtomicUsize>,
+}
+
+impl Replicas {
+    fn new() -> Self {
+        let (tells, began) = mpsc::unbounded_channel();
+        Self { began, tells, at_work: Arc::default() }
+    }
+
+    /// A replica that works until it is told to stop.
+    fn start(&self, name: &'static str, broker: Broker, stop: CancellationToken) -> JoinHandle<()> {
+        let (tells, at_work) = (self.tells.clone(), Arc::clone(&self.at_work));
+        tokio::spawn(async move {
+            let work = async |stop: CancellationToken| {
+                assert_eq!(at_work.fetch_add(1, Ordering::SeqCst), 0, "{name} is not alone at work");
+                tells.send(name).unwrap();
+                stop.cancelled().await;
+                at_work.fetch_sub(1, Ordering::SeqCst);
+                Ok::<_, BucketError>(())
+            };
+            one_at_a_time(&broker, stop, work).await.unwrap();
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::time::timeout(PATIENCE, self.began.recv()).await.unwrap().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_stands_by_and_begins_when_the_first_gives_the_lease_back() {
+    let office = Office::open().await;
+    let mut replicas = Replicas::new();
+    let (stop_first, stop_second) = (CancellationToken::new(), CancellationToken::new());
+    let first = replicas.start("first", connect(office.nats.url()).await, stop_first.clone());
+    assert_eq!(replicas.next().await, "first");
+    let broker = connect(office.nats.url()).await;
+    let second = replicas.start("second", broker.clone(), stop_second.clone());
+    while broker.health().report().standing != Standing::By {
+        tokio::task::yield_now().await;
+    }
+    // Several lives of a lease, in which the first renews it.
+    assert!(tokio::time::timeout(Duration::from_secs(6), replicas.began.recv()).await.is_err());
+    stop_first.cancel();
+    first.await.unwrap();
+    assert_eq!(replicas.next().await, "second");
+    assert_eq!(broker.health().report().standing, Standing::AtWork);
+    stop_second.cancel();
+    second.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_stop_while_it_stands_by_stops() {
+    let office = Office::open().await;
+    let mut replicas = Replicas::new();
+    let (stop_first, stop_second) = (CancellationToken::new(), CancellationToken::new());
+    let first = replicas.start("first", connect(office.nats.url()).await, stop_first.clone());
+    assert_eq!(replicas.next().await, "first");
+    let second = replicas.start("second", connect(office.nats.url()).await, stop_second.clone());
+    stop_second.cancel();
+    tokio::time::timeout(PATIENCE, second).await.unwrap().unwrap();
+    stop_first.cancel();
+    first.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lease_outlives_a_broker_that_is_killed_and_comes_back() {
+    let mut office = Office::open().await;
+    let mut replicas = Replicas::new();
+    let stop = CancellationToken::new();
+    let first = replicas.start("first", connect(office.nats.url()).await, stop.clone());
+    assert_eq!(replicas.next().await, "first");
+    office.nats.kill9().unwrap();
+    office.nats.restart().await.unwrap();
+    // It is at work still, and renews what it has: nothing begins anew.
+    assert!(tokio::time::timeout(Duration::from_secs(6), replicas.began.recv()).await.is_err());
+    assert_eq!(replicas.at_work.load(Ordering::SeqCst), 1);
+    stop.cancel();
+    first.await.unwrap();
+}

@@ -1,0 +1,169 @@
+//! The rights of config/nats.conf: each service works with its own, and is refused beyond them, in so many words.
+
+use std::time::Duration;
+
+use databridge_broker::async_nats::{self, ConnectOptions};
+use databridge_broker::{Broker, BucketError, Envelope, PublishError};
+use databridge_config::env::NatsEnv;
+use databridge_model::RunId;
+use databridge_runtime::Clock;
+use futures::StreamExt;
+use it::Town;
+use it::rights::password;
+use it::town::{TownOptions, text, value, whole_config};
+use sandbox::GisOptions;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+type Result = anyhow::Result<()>;
+
+async fn town(litigations: usize) -> anyhow::Result<Town> {
+    Town::with(TownOptions {
+        gis: GisOptions::city(litigations, 7),
+        config: whole_config(),
+        processes: true,
+        rights: true,
+        ack_wait_seconds: 5,
+        ..TownOptions::default()
+    })
+    .await
+}
+
+/// A connection of the test's own, as one of the users.
+async fn connected_as(town: &Town, user: &str) -> anyhow::Result<Broker> {
+    let settings = NatsEnv::at(town.nats.url()).signed_in(user, password(user));
+    Ok(Broker::connect(&settings, user, Clock::system(), Duration::from_secs(5)).await?)
+}
+
+/// What the server has denied to anybody, by its own log.
+fn denied(town: &Town) -> anyhow::Result<Vec<String>> {
+    let log = std::fs::read_to_string(town.nats.log_path())?;
+    Ok(log.lines().filter(|line| line.contains("Violation")).map(str::to_owned).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_service_does_all_its_work_with_its_own_rights() -> Result {
+    let town = town(8).await?;
+    let story = town.migrate().await?;
+    assert_eq!((story.summary.failed, &story.summary.errors), (0, &Vec::new()), "{story:?}");
+    let row = town.rows().await?.remove(1);
+    town.edit_row(&row, "Court_Property_Owner", "New Owner").await?;
+    let matter = town.matters().await?.remove(3);
+    town.edit_matter(&matter, "Court Status", "Dismissed").await?;
+    town.cycle().await?;
+    town.cycle().await?;
+    assert_eq!(value(&town.matter(&text(&row, "CivilWarrant")).await?, "Property Owner"), "New Owner");
+    town.full_sync("gis").await?;
+    town.full_sync("clio").await?;
+    town.assert_same().await?;
+    // A message that nobody can read is buried by whoever meets it.
+    town.broker.publish("sync.request.gis".to_owned(), &"no request", &Envelope::default()).await?;
+    town.broker.publish("push.live.clio.matters.X".to_owned(), &"no push", &Envelope::default()).await?;
+    let mut dead = town.broker.jetstream().get_stream("DEAD").await?;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while dead.info().await?.state.messages < 2 {
+        anyhow::ensure!(tokio::time::Instant::now() < deadline, "not all of it is buried");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(denied(&town)?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_its_rights_each_user_is_refused() -> Result {
+    let town = town(2).await?;
+    // What each may not do: write for another, take another's work, read the tokens, make or empty streams.
+    let beyond = [
+        ("gis-bridge", "push.live.clio.matters.X"),
+        ("gis-bridge", "pull.clio.matters.X"),
+        ("gis-bridge", "outcome.clio.matters.X"),
+        ("gis-bridge", "$JS.API.CONSUMER.MSG.NEXT.PUSH.clio-live"),
+        ("gis-bridge", "$JS.API.DIRECT.GET.KV_links.$KV.links.x"),
+        ("gis-bridge", "$JS.API.STREAM.DELETE.PULL"),
+        ("gis-bridge", "auth.token.clio"),
+        ("clio-bridge", "pull.gis.active_litigations.X"),
+        ("clio-bridge", "$JS.API.CONSUMER.MSG.NEXT.PUSH.gis-live"),
+        ("clio-bridge", "$JS.API.DIRECT.GET.KV_tokens.$KV.tokens.clio"),
+        ("clio-bridge", "$KV.tokens.clio"),
+        ("clio-bridge", "sync.request.clio"),
+        ("reconciler", "pull.gis.active_litigations.X"),
+        ("reconciler", "outcome.clio.matters.X"),
+        ("reconciler", "auth.token.clio"),
+        ("reconciler", "$JS.API.DIRECT.GET.KV_tokens.$KV.tokens.clio"),
+        ("reconciler", "$JS.API.STREAM.PURGE.PUSH"),
+        ("reconciler", "$JS.API.STREAM.UPDATE.PUSH"),
+        ("auth-service", "push.live.clio.matters.X"),
+        ("auth-service", "sync.request.gis"),
+        ("auth-service", "$JS.API.CONSUMER.CREATE.PULL.x"),
+        ("scheduler", "push.live.clio.matters.X"),
+        ("scheduler", "$JS.API.DIRECT.GET.KV_tokens.$KV.tokens.clio"),
+        ("operator", "push.live.clio.matters.X"),
+        ("operator", "$JS.API.CONSUMER.CREATE.PULL.x"),
+        ("operator", "$JS.API.DIRECT.GET.KV_tokens.$KV.tokens.clio"),
+        ("operator", "$JS.API.STREAM.PURGE.RUN"),
+    ];
+    for (user, subject) in beyond {
+        let broker = connected_as(&town, user).await?;
+        let began = tokio::time::Instant::now();
+        let answer = broker.publish(subject.to_owned(), &Value::Null, &Envelope::default()).await;
+        let Err(PublishError::Denied(denied)) = answer else {
+            anyhow::bail!("{user} may publish to {subject}: {answer:?}");
+        };
+        let told = denied.to_string();
+        assert!(told.contains(user) && told.contains(subject) && told.contains("right"), "{told}");
+        assert!(began.elapsed() < Duration::from_secs(4), "a denial of {subject} was waited for: {told}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_not_ours_is_denied_and_no_time_out() -> Result {
+    let town = town(2).await?;
+    let broker = connected_as(&town, "gis-bridge").await?;
+    let opened = broker.bucket::<Value>("tokens").await;
+    assert!(matches!(opened, Err(BucketError::Denied { .. })), "{opened:?}");
+    let text = opened.map(drop).unwrap_err().to_string();
+    assert!(text.contains("the user gis-bridge") && text.contains("KV_tokens"), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_in_without_a_password() -> Result {
+    let town = town(2).await?;
+    let url = town.nats.url();
+    assert!(async_nats::connect(&url).await.is_err());
+    let wrong = ConnectOptions::with_user_and_password("operator".to_owned(), "guess".to_owned());
+    assert!(wrong.connect(&url).await.is_err());
+    let settings = NatsEnv::at(url).signed_in("gis-bridge", password("operator"));
+    let refused = Broker::connect(&settings, "gis-bridge", Clock::system(), Duration::ZERO).await;
+    let text = refused.map(drop).unwrap_err().to_string();
+    assert!(text.contains("authorization"), "{text}");
+    assert!(!text.contains(password("operator").expose_secret()), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_asks_for_a_sync_and_reads_how_it_goes() -> Result {
+    let town = town(3).await?;
+    town.migrate().await?;
+    let row = town.rows().await?.remove(1);
+    town.edit_row(&row, "Court_Property_Owner", "New Owner").await?;
+    let password = password("operator").expose_secret().to_owned();
+    let options = ConnectOptions::with_user_and_password("operator".to_owned(), password);
+    let client = options.connect(town.nats.url()).await?;
+    let mut told = client.subscribe("run.>").await?;
+    client.flush().await?;
+    let ack = async_nats::jetstream::new(client).publish("sync.request.gis", "".into()).await?.await?;
+    let ended = format!("run.{}.ended", RunId(ack.sequence));
+    let until_ended = async {
+        while let Some(message) = told.next().await {
+            if message.subject.as_str() == ended {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(60), until_ended).await?);
+    assert_eq!(value(&town.matter(&text(&row, "CivilWarrant")).await?, "Property Owner"), "New Owner");
+    Ok(())
+}
