@@ -120,7 +120,8 @@ impl Town {
         let mut messages = Vec::new();
         for sequence in state.first_sequence..=state.last_sequence {
             // A sequence may have been deleted, as an answered request is.
-            if let Ok(message) = stream.get_raw_message(sequence).await {
+            let found = stream.get_raw_message(sequence).await.ok();
+            if let Some(message) = found.filter(|message| message.subject.as_str() != names::FIRST_IN_PUSH) {
                 messages.push(Stored {
                     sequence,
                     subject: message.subject.to_string(),

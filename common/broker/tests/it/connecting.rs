@@ -76,6 +76,15 @@ async fn making_everything_ready_twice_changes_nothing() {
         assert_eq!(config(stream).await, before);
     }
     assert_eq!(bucket.get("clio").await.unwrap().unwrap().value, "kept");
+    let push = office.broker.jetstream().get_stream(names::PUSH).await.unwrap();
+    let state = &push.cached_info().state;
+    assert_eq!(
+        (state.first_sequence, state.messages),
+        (1, 1),
+        "the message that is first there is there once"
+    );
+    let first = push.get_raw_message(1).await.unwrap();
+    assert_eq!(first.subject.as_str(), names::FIRST_IN_PUSH);
 }
 
 #[tokio::test]

@@ -59,6 +59,8 @@ async fn main() -> anyhow::Result<ExitCode> {
             Config::Whole => whole_config(),
         },
         processes: true,
+        // A limit that is never reached: Clio tells one with each answer, and without it one call is made at a time.
+        rate_limit: Some(1_000_000),
         overlap_seconds: 120,
         patience: Duration::from_hours(6),
         ..TownOptions::default()
