@@ -110,7 +110,7 @@ impl Cron {
             let seconds_on = if !self.is_on(&at) {
                 // To the next hour, never over a change of the clocks within the day: they change at full hours or
                 // half ones.
-                if self.is_day_of(&at) { 1_800 } else { self.seconds_to_next_day(&at) }
+                if self.is_day_of(&at) { 1_800 } else { Self::seconds_to_next_day(&at) }
             } else if !self.minutes.has(at.minute()) {
                 60
             } else if self.seconds.has(at.second()) {
@@ -141,8 +141,8 @@ impl Cron {
     }
 
     /// Half an hour on days on which the clocks may change, else what is left of the day.
-    fn seconds_to_next_day(&self, at: &DateTime<Tz>) -> i64 {
-        let tomorrow = at.clone() + TimeDelta::days(1);
+    fn seconds_to_next_day(at: &DateTime<Tz>) -> i64 {
+        let tomorrow = *at + TimeDelta::days(1);
         if tomorrow.naive_local() - at.naive_local() == TimeDelta::days(1) { 86_400 } else { 1_800 }
     }
 }
