@@ -175,6 +175,10 @@ pub(crate) fn read(
                 mend,
             });
         };
+        if name.as_str() == "all" {
+            let mend = "Give it another name".to_owned();
+            find("", ("the name `all` means every schedule".to_owned(), mend));
+        }
         if table.mode == Mode::Migrate {
             let mend = "Write mode = \"full\" to read everything; a migrate is run by hand".to_owned();
             find("mode", ("a schedule makes no migrate".to_owned(), mend));

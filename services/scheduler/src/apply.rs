@@ -23,7 +23,9 @@ pub(crate) async fn apply(broker: &Broker, config: &ConfigFolder) -> Result<(), 
         }
         let Some(stored) = shelf.last(&subject).await?.filter(stored::Stored::is_ours) else { continue };
         shelf.take_out(&subject, &stored).await?;
-        tracing::info!(subject, "A schedule that the config does not have any more is taken out.");
+        if let Some(schedule) = name.filter(|name| subject == Subjects::of(name).schedule) {
+            tracing::info!(schedule, "A schedule that the config does not have any more is taken out.");
+        }
     }
     Ok(())
 }
@@ -63,6 +65,11 @@ async fn apply_one(broker: &Broker, shelf: &Shelf, schedule: &Schedule) -> Resul
             }
             // Another scheduler was quicker; it has most probably stored the same.
             Err(SchedulerError::Batch(BatchError::Moved | BatchError::Unanswered(_))) => {}
+            // The others shall not wait for its mend.
+            Err(SchedulerError::Batch(BatchError::Refused(why))) => {
+                tracing::error!(schedule = %schedule.name, why, "nats-server refuses a schedule; it is left out.");
+                return Ok(());
+            }
             Err(error) => return Err(error),
         }
     }

@@ -110,6 +110,8 @@ fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
 fn a_name_that_cannot_stand_in_a_subject_is_refused_and_all_that_is_wrong_is_told_at_once() {
     let found = findings("[\"a.b\"]\nrequest = \"map\"\nevery = \"5m\"\n");
     assert!(found[0].to_string().contains("`a.b` is no name"), "{found:?}");
+    let all = findings("[all]\nrequest = \"map\"\nevery = \"5m\"\n");
+    assert_eq!((all.len(), all[0].line), (1, Some(1)), "{all:?}");
     let two =
         findings("[a]\nrequest = \"knack\"\nevery = \"5\"\n\n[b]\nrequest = \"knack\"\nevery = \"5m\"\n");
     assert_eq!(two.iter().map(|finding| finding.line).collect::<Vec<_>>(), [Some(2), Some(3), Some(6)]);

@@ -22,6 +22,7 @@ mod original;
 mod plans;
 mod privacy;
 mod requests;
+mod schedules;
 mod set_aside;
 mod settings;
 mod stale_reads;
