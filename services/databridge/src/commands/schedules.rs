@@ -20,18 +20,22 @@ pub async fn schedules(args: &SchedulesArgs) -> anyhow::Result<bool> {
         }
         SchedulesCommand::Pause(schedule) => {
             for name in names(&config, &schedule.name) {
-                match desk.pause(name).await? {
-                    true => println!("{name} is paused, until `databridge schedules resume {name}`"),
-                    false => println!("{name} was paused already"),
-                }
+                let said = if desk.pause(name).await? {
+                    format!("is paused, until `databridge schedules resume {name}`")
+                } else {
+                    "was paused already".to_owned()
+                };
+                println!("{name} {said}");
             }
         }
         SchedulesCommand::Resume(schedule) => {
             for name in names(&config, &schedule.name) {
-                match desk.resume(name).await? {
-                    true => println!("{name} goes on; what it missed while it was paused is not made up for"),
-                    false => println!("{name} was not paused"),
-                }
+                let said = if desk.resume(name).await? {
+                    "goes on; what it missed while it was paused is not made up for"
+                } else {
+                    "was not paused"
+                };
+                println!("{name} {said}");
             }
         }
         SchedulesCommand::Run(schedule) => {
