@@ -1,5 +1,8 @@
 //! Answering sync requests: pages of records into PULL, each with its cursor.
 
+mod shared;
+mod trouble;
+
 use std::sync::Arc;
 
 use databridge_broker::{
@@ -14,6 +17,8 @@ use databridge_model::{
 };
 use databridge_runtime::CancellationToken;
 
+use self::shared::{Ask, Position, SharedListings};
+use self::trouble::Trouble;
 use crate::{Next, OutsideSystem, Page, Shown, Span, Start};
 
 /// Answers a system's sync requests.
@@ -21,6 +26,7 @@ use crate::{Next, OutsideSystem, Page, Shown, Span, Start};
 pub struct Pulls<S> {
     broker: Broker,
     system: Arc<S>,
+    shared: SharedListings,
 }
 
 /// The most records asked of a system at once: a batch of JetStream takes 1,000 messages, one is the cursor.
@@ -29,7 +35,7 @@ const LARGEST_PAGE: usize = 999;
 impl<S: OutsideSystem> Pulls<S> {
     /// Over this connection, for this system.
     pub fn new(broker: Broker, system: Arc<S>) -> Self {
-        Self { broker, system }
+        Self { broker, system, shared: SharedListings::default() }
     }
 
     /// Works until told to stop.
@@ -45,17 +51,38 @@ impl<S: OutsideSystem> Pulls<S> {
         if request.max_records == Some(0) {
             return Err(Trouble::Never("`max_records` is 0; ask for 1 at least, or leave it out".to_owned()));
         }
-        for collection in self.collections_of(job.subject())? {
-            let part = Part {
-                pulls: self,
-                request: &request,
-                sequence: job.sequence(),
-                run: request.within.unwrap_or(RunId(job.sequence())),
-                collection,
-            };
-            part.answer().await?;
+        let collections = self.collections_of(job.subject())?;
+        let Some(ask) = Ask::of(job.subject(), &request) else {
+            for collection in collections {
+                self.part(&request, job, collection).answer().await?;
+            }
+            return Ok(());
+        };
+        let began = Position::now(&self.broker).await?;
+        if let Some(ends) = self.shared.answer_to(&ask, job.sequence(), began) {
+            for (collection, pull_last) in ends {
+                let tally = Tally { pull_last, is_anothers: true, ..Tally::default() };
+                self.part(&request, job, collection).tell_listed(&tally, None).await?;
+            }
+            return Ok(());
+        }
+        let mut ends = Some(Vec::new());
+        for collection in collections {
+            let tally = self.part(&request, job, collection.clone()).answer().await?;
+            match (tally, &mut ends) {
+                (Some(tally), Some(ends)) if !tally.goes_on => ends.push((collection, tally.pull_last)),
+                _ => ends = None,
+            }
+        }
+        if let Some(ends) = ends {
+            self.shared.note(ask, job.sequence(), began, ends);
         }
         Ok(())
+    }
+
+    fn part<'a>(&'a self, request: &'a SyncRequest, job: &Job, collection: CollectionName) -> Part<'a, S> {
+        let run = request.within.unwrap_or(RunId(job.sequence()));
+        Part { pulls: self, request, sequence: job.sequence(), run, collection }
     }
 
     /// The collections that a request's subject names: one, or all.
@@ -96,13 +123,7 @@ impl<S: OutsideSystem> Handler for Pulls<S> {
         let Ok(request) = job.read::<SyncRequest>("a sync request") else { return };
         let Ok(collections) = self.collections_of(job.subject()) else { return };
         for collection in collections {
-            let part = Part {
-                pulls: self,
-                request: &request,
-                sequence: job.sequence(),
-                run: request.within.unwrap_or(RunId(job.sequence())),
-                collection,
-            };
+            let part = self.part(&request, job, collection);
             let failure = Failure { class: FailureClass::Unknown, message: error.to_owned(), field: None };
             if let Err(Trouble::Never(why) | Trouble::Again(why)) =
                 part.tell_listed(&Tally::default(), Some(failure)).await
@@ -114,26 +135,6 @@ impl<S: OutsideSystem> Handler for Pulls<S> {
                 );
             }
         }
-    }
-}
-
-/// Why a request is not answered.
-enum Trouble {
-    /// It can never be.
-    Never(String),
-    /// Not at the moment.
-    Again(String),
-}
-
-impl From<PublishError> for Trouble {
-    fn from(error: PublishError) -> Self {
-        Self::Again(error.to_string())
-    }
-}
-
-impl From<BatchError> for Trouble {
-    fn from(error: BatchError) -> Self {
-        Self::Again(error.to_string())
     }
 }
 
@@ -152,6 +153,10 @@ struct Tally {
     records: u64,
     pull_last: u64,
     pages: u64,
+    /// Some of it was read for an earlier request, or before this attempt.
+    goes_on: bool,
+    /// It was all read for another request.
+    is_anothers: bool,
 }
 
 impl Tally {
@@ -163,7 +168,8 @@ impl Tally {
 }
 
 impl<S: OutsideSystem> Part<'_, S> {
-    async fn answer(&self) -> Result<(), Trouble> {
+    /// What the part came to, unless it broke off.
+    async fn answer(&self) -> Result<Option<Tally>, Trouble> {
         let moves_a_cursor =
             self.request.since.is_none() && self.request.ids.is_empty() && !self.request.dry_run;
         let mut tally = Tally::default();
@@ -174,12 +180,18 @@ impl<S: OutsideSystem> Part<'_, S> {
         } else {
             self.without_cursor(&mut tally).await?
         };
-        self.tell_listed(&tally, listed.err().map(|error| failure_of(&error))).await
+        let failure = listed.err().map(|error| failure_of(&error));
+        let is_whole = failure.is_none();
+        self.tell_listed(&tally, failure).await?;
+        Ok(is_whole.then_some(tally))
     }
 
     /// Tells the end of this part: all of it is pulled, or it broke off.
     async fn tell_listed(&self, tally: &Tally, error: Option<Failure>) -> Result<(), Trouble> {
-        let whole = self.request.mode != Mode::Incremental && self.request.max_records.is_none();
+        // What another's listing lacks is looked for in that one's run, which its records name.
+        let whole = self.request.mode != Mode::Incremental
+            && self.request.max_records.is_none()
+            && !tally.is_anothers;
         let event = Listed {
             system: self.pulls.system.name().clone(),
             collection: self.collection.clone(),
@@ -213,6 +225,10 @@ impl<S: OutsideSystem> Part<'_, S> {
         let (broker, system) = (&self.pulls.broker, &self.pulls.system);
         let (mut store, found) =
             CursorStore::open::<CursorPlace<S::Place>>(broker, system.name(), &self.collection, lane).await?;
+        tally.goes_on = found.as_ref().is_some_and(|cursor| {
+            let is_at_it = matches!(cursor.place, CursorPlace::Listing(_));
+            cursor.request == self.sequence || (is_at_it && self.request.mode == Mode::Incremental)
+        });
         let mut cursor = match found {
             Some(cursor) if cursor.request == self.sequence && cursor.done => {
                 tally.come_to(&cursor);

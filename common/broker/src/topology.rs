@@ -190,6 +190,7 @@ fn streams(replicas: usize) -> Vec<stream::Config> {
     vec![
         stream::Config {
             // No max age: it would delete schedules. No count limit: ticks could evict a request made by hand.
+            allow_atomic_publish: true,
             allow_message_schedules: true,
             allow_message_ttl: true,
             allow_rollup: true,

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::check::{check_route, check_system, line_of};
 use crate::env::{self, ConfigEnv, EnvError};
-use crate::{Collection, Finding, Route, SideRef, SystemFile};
+use crate::{Collection, Finding, Route, Schedule, SideRef, SystemFile, schedule};
 
 /// The config folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,12 @@ pub struct ConfigFolder {
     pub systems: BTreeMap<SystemName, SystemFile>,
     /// The routes by name.
     pub routes: BTreeMap<Name, Route>,
+    /// The schedules by name; none where there is no file of them.
+    pub schedules: BTreeMap<Name, Schedule>,
 }
+
+/// The file of the schedules, in the config folder.
+const SCHEDULES: &str = "schedules.toml";
 
 impl ConfigFolder {
     /// Reads the folder that `DATABRIDGE_CONFIG` names.
@@ -56,7 +61,7 @@ impl ConfigFolder {
         Self::read(&env::read::<ConfigEnv>()?.databridge_config)
     }
 
-    /// Reads `systems/*.toml` and `routes/*.toml` and checks that they fit together.
+    /// Reads `systems/*.toml`, `routes/*.toml` and `schedules.toml`, and checks that they fit together.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let mut findings = Vec::new();
         let mut systems = BTreeMap::new();
@@ -87,11 +92,27 @@ impl ConfigFolder {
                 findings.extend(check_route(file, text, route, &systems, &routes));
             }
         }
+        let mut schedules = BTreeMap::new();
+        let file = path.join(SCHEDULES);
+        match fs::read_to_string(&file) {
+            Ok(text) => {
+                let (read, wrong) = schedule::read(&file, &text, &systems);
+                schedules = read;
+                findings.extend(wrong);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(ConfigError::Unreadable { path: file, source }),
+        }
         if findings.is_empty() {
-            Ok(Self { path: path.to_owned(), systems, routes })
+            Ok(Self { path: path.to_owned(), systems, routes, schedules })
         } else {
             Err(ConfigError::Wrong(findings))
         }
+    }
+
+    /// The file of the schedules, be it there or not.
+    pub fn schedules_file(&self) -> PathBuf {
+        self.path.join(SCHEDULES)
     }
 
     /// The file of a system.
@@ -167,7 +188,7 @@ fn toml_files(folder: &Path) -> Result<Vec<(PathBuf, String)>, ConfigError> {
     Ok(files)
 }
 
-fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Finding> {
+pub(crate) fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Finding> {
     toml::from_str(text).map_err(|error| {
         let line = line_at(text, &error);
         Finding { file: file.to_owned(), line, problem: error.message().to_owned(), mend: String::new() }

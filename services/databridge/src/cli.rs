@@ -46,6 +46,8 @@ pub enum Command {
     /// `databridge migrate`, which compare everything on both sides; import before it to see what is in the folder
     /// (--dry-run) and which names in Clio differ from the config's, or after it to see that nothing waits there any more.
     Import(ImportArgs),
+    /// Shows the schedules, or pauses, resumes or runs one
+    Schedules(SchedulesArgs),
     /// Looks after the routes
     #[command(subcommand)]
     Routes(RoutesCommand),
@@ -144,6 +146,41 @@ pub struct ServeArgs {
     /// Where the page for connecting Clio is served
     #[arg(long, env = "AUTH_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: std::net::SocketAddr,
+}
+
+/// `databridge schedules`
+#[derive(Debug, Args)]
+pub struct SchedulesArgs {
+    /// What to do; to show them if left out
+    #[command(subcommand)]
+    pub command: Option<SchedulesCommand>,
+}
+
+/// What to do with a schedule.
+#[derive(Debug, Subcommand)]
+pub enum SchedulesCommand {
+    /// Shows each schedule: what it asks for and when, whether it is paused, its last tick and the next five
+    List,
+    /// Pauses a schedule until it is resumed, whatever is restarted meanwhile
+    Pause(SchedulesNamed),
+    /// Resumes a paused schedule; what it would have asked for meanwhile is not made up for
+    Resume(SchedulesNamed),
+    /// Asks now for what a schedule asks for, be it paused or not, and follows the run
+    Run(ScheduleArgs),
+}
+
+/// Schedules.
+#[derive(Debug, Args)]
+pub struct SchedulesNamed {
+    /// Its name in schedules.toml, or all
+    pub name: String,
+}
+
+/// A schedule.
+#[derive(Debug, Args)]
+pub struct ScheduleArgs {
+    /// Its name in schedules.toml
+    pub name: String,
 }
 
 /// `databridge routes`

@@ -2,6 +2,7 @@
 
 mod import;
 mod plan;
+mod schedules;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::report;
 
 pub use self::import::{import, import_of};
 pub use self::plan::plan;
+pub use self::schedules::schedules;
 
 /// The config folder that the environment names.
 pub fn config() -> anyhow::Result<ConfigFolder> {

@@ -57,6 +57,7 @@ pub async fn run(cli: Cli) -> Result<bool> {
         Command::Sync(args) => commands::sync(&args).await,
         Command::Plan(args) => commands::plan(&args).await,
         Command::Import(args) => commands::import(&args).await,
+        Command::Schedules(args) => commands::schedules(&args).await,
         Command::Routes(RoutesCommand::Check) => routes_check::run(),
         Command::Key(args) => commands::key(&args),
     }

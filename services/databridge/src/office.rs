@@ -152,6 +152,13 @@ impl Office {
         let (config, token) = (self.config.clone(), stop.clone());
         services.spawn(async move { Ok(Box::pin(reconciler::run(broker, &config, token)).await?) });
 
+        let broker = self.connect("scheduler").await?;
+        let (config, token) = (self.config.clone(), stop.clone());
+        services.spawn(async move {
+            scheduler::run(broker, &config, token).await;
+            Ok(())
+        });
+
         let broker = self.connect("gis-bridge").await?;
         let settings = gis_bridge::Settings { gis: self.gis.clone(), config: self.config.clone() };
         let (token, time) = (stop.clone(), clock.clone());

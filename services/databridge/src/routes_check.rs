@@ -34,8 +34,14 @@ fn checked(config: &ConfigFolder) -> anyhow::Result<Vec<String>> {
         let (left, right) = (&route.left.collection, &route.right.collection);
         format!("{}: {left} and {right}, {} fields: fine", route.route, route.fields.len())
     });
+    let schedules = match config.schedules.len() {
+        0 => {
+            format!("{}: no schedules, so nothing is looked at by itself", config.schedules_file().display())
+        }
+        count => format!("{}: {count} schedules: fine", config.schedules_file().display()),
+    };
     let rest = "Whether the layer and Clio have what is named here shows with `databridge bootstrap` and the first sync.";
-    Ok(systems.chain(routes).chain([rest.to_owned()]).collect())
+    Ok(systems.chain(routes).chain([schedules, rest.to_owned()]).collect())
 }
 
 #[cfg(test)]
@@ -80,6 +86,7 @@ mod tests {
             "{told:?}"
         );
         assert!(told.iter().any(|line| line.starts_with("litigation_matter: ")), "{told:?}");
+        assert!(told.iter().any(|line| line.ends_with("schedules.toml: 4 schedules: fine")), "{told:?}");
     }
 
     #[test]

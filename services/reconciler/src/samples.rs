@@ -82,7 +82,12 @@ pub(crate) fn plan_of(systems: &[&str], routes: &[&str], name: &str) -> RoutePla
         let route: databridge_config::Route = toml::from_str(text).unwrap();
         (route.route.clone(), route)
     });
-    let config = ConfigFolder { path: PathBuf::new(), systems: systems.collect(), routes: routes.collect() };
+    let config = ConfigFolder {
+        path: PathBuf::new(),
+        systems: systems.collect(),
+        routes: routes.collect(),
+        schedules: BTreeMap::new(),
+    };
     RoutePlan::all(&config).into_iter().find(|plan| plan.name().as_str() == name).unwrap()
 }
 

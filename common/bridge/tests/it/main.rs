@@ -1,6 +1,7 @@
-//! Contents from bridge to bridge, over a real nats-server.
+//! What bridges do alike, over a real nats-server: contents from bridge to bridge, and listings.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails the test")]
 
 mod contents;
 mod office;
+mod sharing;

@@ -6,7 +6,7 @@ use databridge_model::Name;
 use serde::Deserialize;
 use tempfile::TempDir;
 
-const MAP: &str = r#"system = "map"
+pub(crate) const MAP: &str = r#"system = "map"
 
 [collections.cases]
 key = "warrant"
@@ -21,7 +21,7 @@ shape = "point"
 layer = 2
 "#;
 
-const OFFICE: &str = r#"system = "office"
+pub(crate) const OFFICE: &str = r#"system = "office"
 
 [collections.matters]
 key = "Warrant"

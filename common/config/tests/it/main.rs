@@ -4,4 +4,5 @@
 
 mod converters;
 mod findings;
+mod schedules;
 mod shipped;

@@ -118,7 +118,10 @@ pub(crate) fn settings(url: &str, env: &[(&str, &str)]) -> Settings {
     let text = std::fs::read_to_string(path.join("systems/gis.toml")).unwrap();
     let file: SystemFile = toml::from_str(&text).unwrap();
     let systems = [(file.system.clone(), file)].into();
-    Settings { gis: gis_env(url, env), config: ConfigFolder { path, systems, routes: BTreeMap::new() } }
+    Settings {
+        gis: gis_env(url, env),
+        config: ConfigFolder { path, systems, routes: BTreeMap::new(), schedules: BTreeMap::new() },
+    }
 }
 
 fn gis_env(url: &str, env: &[(&str, &str)]) -> GisEnv {

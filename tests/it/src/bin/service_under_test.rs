@@ -15,6 +15,7 @@ enum Service {
     ClioBridge,
     #[value(name = "auth-service")]
     Auth,
+    Scheduler,
 }
 
 /// Runs one service with the settings of the environment.
@@ -64,6 +65,7 @@ async fn main() -> anyhow::Result<()> {
                 auth_service::Settings::new(office.clio.clone(), office.clio_app.clone(), &office.key)?;
             Box::pin(auth_service::run(settings, broker, clock.clone(), listener, stop)).await?;
         }
+        Service::Scheduler => scheduler::run(connect("scheduler").await?, &office.config, stop).await,
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ mod privacy;
 mod replicas;
 mod requests;
 mod rights;
+mod schedules;
 mod set_aside;
 mod settings;
 mod stale_reads;

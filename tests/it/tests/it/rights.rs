@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use databridge_broker::async_nats::{self, ConnectOptions};
 use databridge_broker::{Broker, BucketError, Envelope, PublishError};
 use databridge_config::env::NatsEnv;
@@ -70,6 +71,24 @@ async fn each_service_does_all_its_work_with_its_own_rights() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_scheduler_keeps_a_schedule_with_its_own_rights() -> Result {
+    let mut town = town(2).await?;
+    town.migrate().await?;
+    let schedules = "[often]\nrequest = \"gis\"\nevery = \"1s\"\n";
+    std::fs::write(town.config.join("schedules.toml"), schedules)?;
+    let mut told = town.broker.client().subscribe("run.*.ended").await?;
+    town.processes.as_mut().context("no processes")?.start_one("scheduler", None)?;
+    let ended = async {
+        for _ in 0..2 {
+            told.next().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.context("no tick came")?;
+    assert_eq!(denied(&town)?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn beyond_its_rights_each_user_is_refused() -> Result {
     let town = town(2).await?;
     // What each may not do: write for another, take another's work, read the tokens, make or empty streams.
@@ -96,6 +115,7 @@ async fn beyond_its_rights_each_user_is_refused() -> Result {
         ("auth-service", "sync.request.gis"),
         ("auth-service", "$JS.API.CONSUMER.CREATE.PULL.x"),
         ("scheduler", "push.live.clio.matters.X"),
+        ("scheduler", "$JS.API.STREAM.PURGE.SYNC"),
         ("scheduler", "$JS.API.DIRECT.GET.KV_tokens.$KV.tokens.clio"),
         ("operator", "push.live.clio.matters.X"),
         ("operator", "$JS.API.CONSUMER.CREATE.PULL.x"),

@@ -1,0 +1,35 @@
+//! The scheduler's process.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use databridge_broker::{Broker, health};
+use databridge_config::ConfigFolder;
+use databridge_runtime::{Clock, begin_service};
+
+/// Data Bridge's scheduler: keeps the schedules by which nats-server asks for syncs. Settings come from the
+/// environment: `NATS_URL`, `DATABRIDGE_CONFIG`; README.md tells what they are.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Asks the scheduler of this machine whether it is at work; exit status 0 if it is
+    Health,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    if let Some(Command::Health) = Arguments::parse().command {
+        return Ok(health::check("scheduler").await);
+    }
+    let stop = begin_service()?;
+    let config = ConfigFolder::from_environment()?;
+    let broker = Broker::from_environment("scheduler", Clock::system()).await?;
+    scheduler::run(broker, &config, stop).await;
+    Ok(ExitCode::SUCCESS)
+}
