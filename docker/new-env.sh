@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Makes .env of .env.example, with passwords and a key made up. It does not touch a file that is there.
+# Makes .env, or the file that it is told, of .env.example, with passwords and a key made up. It writes over no file.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
-if [ -e .env ]; then
-  echo "There is a file .env already; it stays as it is." >&2
+example=$(dirname "$0")/../.env.example
+env=${1:-$(dirname "$0")/../.env}
+if [ -e "$env" ]; then
+  echo "$env is there already; it stays as it is." >&2
   exit 1
 fi
 
@@ -17,7 +18,7 @@ while IFS= read -r line; do
     DATABRIDGE_KEY=) echo "$line$(random_hex 32)" ;;
     *) echo "$line" ;;
   esac
-done < .env.example > .env
+done < "$example" > "$env"
 
-echo "Made .env. Fill in:"
-grep -E '^(CLIO|GIS)_[A-Z_]*=$' .env | tr -d '='
+echo "Made $env. Fill in what is empty; .env.example tells what it is:"
+sed -n 's/^\([A-Z_]*\)=$/  \1/p' "$env"
