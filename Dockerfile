@@ -10,17 +10,13 @@ CMD ["-c", "/config/nats-container.conf"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8222/healthz"]
 
-# What decides which dependencies are built and how: the manifests, each with empty sources.
+# What decides which dependencies are built and how: the manifests, with empty sources in the places that they name.
 FROM debian:bookworm-slim AS manifests
 WORKDIR /src
 COPY . .
-RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
-    && for manifest in */*/Cargo.toml; do \
-        folder=${manifest%/Cargo.toml}; \
-        for file in src/lib.rs src/main.rs $(sed -n 's/^path = "\([^"]*\.rs\)"$/\1/p' "$manifest"); do \
-            mkdir -p "$folder/${file%/*}" && echo 'fn main() {}' > "$folder/$file"; \
-        done; \
-    done
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' ! -path '*/src/main.rs' \
+        ! -path '*/src/bin/*.rs' ! -path '*/tests/it/main.rs' -delete \
+    && find . -name '*.rs' -exec sh -c 'echo "fn main() {}" > "$1"' - {} \;
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src

