@@ -6,7 +6,7 @@ FROM nats:2.15.1-alpine AS nats
 RUN mkdir -p /data && chown 65532:65532 /data
 USER 65532:65532
 ENTRYPOINT ["nats-server"]
-CMD ["-c", "/config/nats-container.conf"]
+CMD ["-c", "/config/nats.conf"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8222/healthz"]
 

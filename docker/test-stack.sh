@@ -253,7 +253,7 @@ step The stack comes up with nothing to configure
 up
 until_well
 
-step What the containers may do
+step "What the containers may do"
 for service in "${stay_up[@]}" "${one_shot[@]}"; do
   docker inspect --format "$service user={{.Config.User}} read-only={{.HostConfig.ReadonlyRootfs}} \
 drop={{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} memory={{.HostConfig.Memory}} \
@@ -280,7 +280,9 @@ for service in "${stay_up[@]}"; do
 done
 
 step Everything is killed at once, and brought up
-docker kill --signal KILL $(for service in "${stay_up[@]}"; do containers "$service"; done) > /dev/null
+alive=()
+for service in "${stay_up[@]}"; do alive+=("$(containers "$service")"); done
+docker kill --signal KILL "${alive[@]}" > /dev/null
 up
 until_well
 sync_carries
