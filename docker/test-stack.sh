@@ -33,7 +33,6 @@ work=$(mktemp -d)
 : > "$work/no-env"
 project=databridge-test-$$
 export DATABRIDGE_VERSION=test-$$ SANDBOX_LITIGATIONS=$litigations RUST_LOG=info
-overlays=()
 
 free_port() {
   local port
@@ -43,9 +42,9 @@ free_port() {
 NATS_PORT=$(free_port) AUTH_PORT=$(free_port) SANDBOX_PORT=$(free_port)
 export NATS_PORT AUTH_PORT SANDBOX_PORT
 
+compose_files=(--project-name "$project" --env-file "$work/no-env" -f docker-compose.yml -f docker-compose.sandbox.yml)
 compose() {
-  "${compose_program[@]}" --project-name "$project" --env-file "$work/no-env" -f docker-compose.yml \
-    -f docker-compose.sandbox.yml ${overlays[@]+"${overlays[@]}"} "$@"
+  "${compose_program[@]}" "${compose_files[@]}" "$@"
 }
 
 # The words of the second list that are not in the first.
@@ -72,9 +71,11 @@ clean_up() {
     docker ps --all --filter "label=com.docker.compose.project=$project"
     compose logs --no-color --tail 30 || true
   fi
-  compose down --volumes --remove-orphans --timeout 5 > "$work/down" 2>&1 || cat "$work/down"
-  docker images --quiet --filter "reference=databridge/*:$DATABRIDGE_VERSION" | sort -u \
-    | xargs --no-run-if-empty docker rmi --force > /dev/null 2>&1 || true
+  docker ps --all --quiet --filter "label=com.docker.compose.project=$project" \
+    | xargs --no-run-if-empty docker rm --force > /dev/null
+  compose down --volumes --remove-orphans > "$work/down" 2>&1 || cat "$work/down"
+  docker images --quiet --filter "label=databridge.test=$project" | sort -u \
+    | xargs --no-run-if-empty docker rmi --force > /dev/null
   rm -rf "$work"
 }
 trap clean_up EXIT
@@ -116,8 +117,9 @@ until_well() {
 # The operator's command.
 databridge() {
   echo "\$ docker-compose run --rm databridge $*"
-  compose run --rm -T databridge "$@" < /dev/null 2> "$work/err" | sed 's/^/    /' \
-    || { cat "$work/err" >&2; fail "databridge $*"; }
+  timeout 180 "${compose_program[@]}" "${compose_files[@]}" run --rm -T databridge "$@" \
+    < /dev/null > "$work/out" 2> "$work/err" || { cat "$work/out" "$work/err" >&2; fail "databridge $*"; }
+  sed 's/^/    /' "$work/out"
 }
 
 admin() {
@@ -183,18 +185,19 @@ crash() {
   done
 }
 
+build() { quietly docker build --label "databridge.test=$project" --tag "databridge/$1:$DATABRIDGE_VERSION" "${@:2}"; }
+
 # Puts the programs into images. Only the stages that compile are left out.
 make_images() {
   local target
-  docker build --quiet --tag "databridge/binaries:$DATABRIDGE_VERSION" "$work/context" > /dev/null
+  build binaries "$work/context"
   { echo "FROM databridge/binaries:$DATABRIDGE_VERSION AS build"; sed -n '/ AS runtime$/,$p' Dockerfile; } \
     > "$work/Dockerfile"
   mkdir -p "$work/empty"
   for target in databridge sandbox "${services[@]}"; do
-    quietly docker build --target "$target" --tag "databridge/$target:$DATABRIDGE_VERSION" --file "$work/Dockerfile" \
-      "$work/empty"
+    build "$target" --target "$target" --file "$work/Dockerfile" "$work/empty"
   done
-  quietly docker build --target nats --tag "databridge/nats:$DATABRIDGE_VERSION" .
+  build nats --target nats .
 }
 
 debian=$(sed -n 's/^FROM \(debian:[^ ]*\).*/\1/p' Dockerfile | head -n 1)
@@ -324,7 +327,7 @@ left=$(docker ps --all --quiet --filter "label=com.docker.compose.project=$proje
 [ -z "$left" ] || fail "left behind: $left"
 
 step Three nats-servers
-overlays=(-f docker-compose.cluster.yml)
+compose_files+=(-f docker-compose.cluster.yml)
 stay_up=(nats nats-2 nats-3 "${stay_up[@]:1}")
 edits=0
 up
