@@ -247,7 +247,7 @@ docker/new-env.sh "$work/env" > /dev/null
 sed -E 's#^((CLIO|GIS)_[A-Z_]*)=$#\1=https://host/#' "$work/env" > "$work/whole-env"
 for overlay in override secrets; do
   files=(-f docker-compose.yml -f "docker-compose.$overlay.yml")
-  refused_for "(GIS_SERVICE_URL|CLIO_API_KEY)" "$work/env" "${files[@]}"
+  refused_for "(CLIO|GIS)_[A-Z_]+" "$work/env" "${files[@]}"
   for more in "" docker-compose.cluster.yml; do
     settings "$work/whole-env" "${files[@]}" ${more:+-f "$more"} || { cat "$work/log"; fail "$overlay $more"; }
   done
