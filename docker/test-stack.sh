@@ -309,15 +309,13 @@ quietly compose up --detach --no-build --no-deps nats sandbox
 until_well
 sync_carries
 
-step Another build is brought up
-for file in "$work"/context/out/*; do echo >> "$file"; done
+step Another build of the reconciler is brought up
+echo >> "$work/context/out/reconciler"
 make_images
 up
-for service in "${services[@]}"; do
-  [ "$(docker inspect --format '{{.Image}}' "$(containers "$service")")" \
-    = "$(docker image inspect --format '{{.Id}}' "databridge/$service:$DATABRIDGE_VERSION")" ] \
-    || fail "$service is not of the new image"
-done
+[ "$(docker inspect --format '{{.Image}}' "$(containers reconciler)")" \
+  = "$(docker image inspect --format '{{.Id}}' "databridge/reconciler:$DATABRIDGE_VERSION")" ] \
+  || fail "the reconciler is not of the new image"
 until_well
 sync_carries
 
