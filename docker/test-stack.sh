@@ -114,12 +114,26 @@ until_well() {
   echo "healthy after $((SECONDS - began)) s: ${stay_up[*]}; ended well: ${one_shot[*]}"
 }
 
+run_databridge() {
+  timeout 180 "${compose_program[@]}" "${compose_files[@]}" run --rm -T databridge "$@" \
+    < /dev/null > "$work/out" 2> "$work/err"
+}
+
 # The operator's command.
 databridge() {
   echo "\$ docker-compose run --rm databridge $*"
-  timeout 180 "${compose_program[@]}" "${compose_files[@]}" run --rm -T databridge "$@" \
-    < /dev/null > "$work/out" 2> "$work/err" || { cat "$work/out" "$work/err" >&2; fail "databridge $*"; }
+  run_databridge "$@" || { cat "$work/out" "$work/err" >&2; fail "databridge $*"; }
   sed 's/^/    /' "$work/out"
+}
+
+# Makes Clio ready and brings everything over: as much as the plan says.
+first_migrate() {
+  local planned
+  databridge bootstrap
+  databridge plan
+  planned=$(awk 'NF == 5 && $1 ~ /^(clio|gis)\./ { sum += $3 } END { print sum }' "$work/out")
+  databridge migrate
+  grep -q ", $planned written" "$work/out" || fail "the plan was to make $planned records"
 }
 
 admin() {
@@ -145,6 +159,18 @@ see_in_clio() {
 sync_carries() {
   edit_map
   databridge sync gis
+  see_in_clio
+}
+
+# The same while the servers come to terms about who leads.
+sync_carries_soon() {
+  local began=$SECONDS
+  edit_map
+  until run_databridge sync gis; do
+    [ $((SECONDS - began)) -lt 90 ] || { cat "$work/out" "$work/err" >&2; fail "databridge sync gis for 90 s"; }
+    echo "not yet: $(tail -n 1 "$work/err")"
+  done
+  cat "$work/out"
   see_in_clio
 }
 
@@ -267,10 +293,8 @@ done | tee "$work/rights"
 rights='user=65532:65532 read-only=true drop=\[ALL\] \[no-new-privileges:true\] memory=[1-9][0-9]* restart=[uo].*'
 if grep -vE "$rights" "$work/rights"; then fail "these may do more"; fi
 
-step The first migrate, by the operator\'s command
-databridge bootstrap
-databridge plan
-databridge migrate
+step "The first migrate, by the operator's command"
+first_migrate
 sync_carries
 
 step A sync asked for by hand
@@ -332,12 +356,11 @@ stay_up=(nats nats-2 nats-3 "${stay_up[@]:1}")
 edits=0
 up
 until_well
-databridge bootstrap
-databridge migrate
+first_migrate
 for service in nats nats-2 nats-3; do
   echo "without $service:"
   docker kill --signal KILL "$(containers "$service")" > /dev/null
-  sync_carries
+  sync_carries_soon
   quietly compose up --detach --no-build --no-deps "$service"
   until_well
 done
