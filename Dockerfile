@@ -16,7 +16,7 @@ WORKDIR /src
 COPY . .
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' ! -path '*/src/main.rs' \
         ! -path '*/src/bin/*.rs' ! -path '*/tests/it/main.rs' -delete \
-    && find . -name '*.rs' -exec sh -c 'echo "fn main() {}" > "$1"' - {} \;
+    && find . -name '*.rs' -exec sh -c 'echo "fn main() { }" > "$1"' - {} \;
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
