@@ -25,8 +25,10 @@ pub struct Inbox {
 /// A longer wait is not a NAK's business.
 const LONGEST_NAK: Duration = Duration::from_secs(60);
 
-/// The most bytes taken at once.
-const LARGEST_TAKE: usize = 16 * 1024 * 1024;
+/// The most messages asked for at once: the largest bodies of so many are less than the 64 MB that the broker lets a
+/// client owe. It is not asked for bytes, because one that keeps several copies then says that the request is filled
+/// before it sends what fills it, and the client listens no more.
+const MOST_AT_ONCE: usize = 64;
 
 impl Inbox {
     /// Opens the consumer, making it if need be.
@@ -77,7 +79,21 @@ impl Inbox {
     /// Up to `most` of the messages that wait already.
     pub async fn take_waiting(&self, most: usize) -> Vec<Job> {
         let mut jobs = Vec::new();
-        let fetched = self.consumer.fetch().max_messages(most).max_bytes(LARGEST_TAKE).messages().await;
+        while jobs.len() < most {
+            let asked = MOST_AT_ONCE.min(most - jobs.len());
+            let mut came = self.take_waiting_at_once(asked).await;
+            let are_all = came.len() < asked;
+            jobs.append(&mut came);
+            if are_all {
+                break;
+            }
+        }
+        jobs
+    }
+
+    async fn take_waiting_at_once(&self, most: usize) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        let fetched = self.consumer.fetch().max_messages(most).messages().await;
         let Ok(mut batch) = fetched else { return jobs };
         while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_secs(5), batch.next()).await {
             jobs.push(Job::new(&self.broker, self.plan.stream, message));

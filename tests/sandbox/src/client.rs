@@ -1,6 +1,7 @@
 //! A typed client of the admin side, for tests and the demo.
 
 mod clio_records;
+mod person;
 
 use std::time::Duration;
 

@@ -1,22 +1,28 @@
 //! The sandbox as a server of its own.
 
+mod person;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use sandbox::city::{ACTIVE_LITIGATIONS, City};
 use sandbox::data_layer::{DataLayerError, layer_from_file};
 use sandbox::{ClioOptions, GisOptions, Sandbox, SandboxError, SandboxOptions};
+
+use crate::person::{PersonArguments, PersonError};
 
 /// Gives the same sample city at every start.
 const CITY_SEED: u64 = 1;
 
 /// Stands in for Clio Manage and for an ArcGIS feature service, for trials of Data Bridge.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The address to listen at.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8600")]
     listen: SocketAddr,
@@ -62,7 +68,14 @@ struct Arguments {
     keep: Option<PathBuf>,
 }
 
-/// Why the server could not run.
+/// What to do but serve.
+#[derive(Subcommand)]
+enum Command {
+    /// Connects Clio as a person would: asks Data Bridge for a one-time link, opens it and allows the access.
+    Person(PersonArguments),
+}
+
+/// Why it did not go well.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error(transparent)]
@@ -71,6 +84,8 @@ enum RunError {
     Data(#[from] DataLayerError),
     #[error("cannot wait for Ctrl-C: {0}")]
     Signal(#[from] std::io::Error),
+    #[error(transparent)]
+    Person(#[from] PersonError),
 }
 
 #[tokio::main]
@@ -86,6 +101,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), RunError> {
+    if let Some(Command::Person(arguments)) = &arguments.command {
+        return Ok(person::allow_access(arguments).await?);
+    }
     let gis = match &arguments.gis_data {
         None => GisOptions::of_city(city(&arguments)),
         Some(file) => {
