@@ -10,9 +10,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Services of docker-compose.yml whose program does not exist yet; they are left out.
-missing=()
-
 services=(gis-bridge clio-bridge reconciler auth-service scheduler)
 litigations=60
 # How long the stack may take to be healthy, in seconds.
@@ -47,15 +44,6 @@ compose() {
   "${compose_program[@]}" "${compose_files[@]}" "$@"
 }
 
-# The words of the second list that are not in the first.
-without() {
-  local -n left_out=$1
-  local word
-  for word in "${@:2}"; do
-    [[ " ${left_out[*]-} " == *" $word "* ]] || echo "$word"
-  done
-}
-mapfile -t services < <(without missing "${services[@]}")
 stay_up=(nats sandbox "${services[@]}")
 one_shot=(setup person)
 
@@ -243,10 +231,6 @@ mkdir -p "$work/context/out" "$work/context/etc/ssl/certs"
 for name in databridge sandbox "${services[@]}"; do
   [ -x "$binaries/$name" ] || fail "there is no program $binaries/$name"
   strip -o "$work/context/out/$name" "$binaries/$name" 2> /dev/null || cp "$binaries/$name" "$work/context/out/"
-done
-for name in ${missing[@]+"${missing[@]}"}; do
-  echo "left out, because its program does not exist yet: $name"
-  touch "$work/context/out/$name"
 done
 cp /etc/ssl/certs/ca-certificates.crt "$work/context/etc/ssl/certs/"
 printf 'FROM scratch\nCOPY . /\n' > "$work/context/Dockerfile"

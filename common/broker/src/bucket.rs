@@ -207,11 +207,18 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
     }
 
     /// Asks the broker, unless it does not allow that.
-    async fn allowed<A>(&self, key: &str, ask: impl Future<Output = A>) -> Result<A, BucketError> {
-        let name = &self.store.name;
-        let about = [format!("KV_{name}"), format!("$KV.{name}.")];
-        let answer = self.broker.unless_denied(&about.each_ref().map(String::as_str), ask).await;
-        answer.map_err(|denied| BucketError::Denied { key: self.named(key), denied })
+    fn allowed<'a, A>(
+        &'a self,
+        key: &'a str,
+        ask: impl Future<Output = A> + 'a,
+    ) -> impl Future<Output = Result<A, BucketError>> + 'a {
+        let ask = Box::pin(ask);
+        async move {
+            let name = &self.store.name;
+            let about = [format!("KV_{name}"), format!("$KV.{name}.")];
+            let answer = self.broker.unless_denied(&about.each_ref().map(String::as_str), ask).await;
+            answer.map_err(|denied| BucketError::Denied { key: self.named(key), denied })
+        }
     }
 
     /// Waits a moment after an error, or gives it back when the patience is at its end.

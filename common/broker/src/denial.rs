@@ -50,24 +50,28 @@ impl Denials {
 
 impl Broker {
     /// Asks, unless NATS denies something that has one of these texts in its subject.
-    pub(crate) async fn unless_denied<T>(
-        &self,
-        about: &[&str],
-        ask: impl Future<Output = T>,
-    ) -> Result<T, Denied> {
+    pub(crate) fn unless_denied<'a, T>(
+        &'a self,
+        about: &'a [&'a str],
+        ask: impl Future<Output = T> + 'a,
+    ) -> impl Future<Output = Result<T, Denied>> + 'a {
+        // It is large, and would be a part of every future that asks.
+        let ask = Box::pin(ask);
         let mut told = self.denials.told.subscribe();
-        let denied = async {
-            loop {
-                match told.recv().await {
-                    Ok(what) if about.iter().any(|text| what.contains(text)) => return what,
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        async move {
+            let denied = async {
+                loop {
+                    match told.recv().await {
+                        Ok(what) if about.iter().any(|text| what.contains(text)) => return what,
+                        Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                        Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                    }
                 }
+            };
+            tokio::select! {
+                answer = ask => Ok(answer),
+                what = denied => Err(Denied { user: Arc::clone(&self.denials.user), what: what.to_string() }),
             }
-        };
-        tokio::select! {
-            answer = ask => Ok(answer),
-            what = denied => Err(Denied { user: Arc::clone(&self.denials.user), what: what.to_string() }),
         }
     }
 }

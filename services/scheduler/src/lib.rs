@@ -1,8 +1,8 @@
 //! The scheduler: says when. It keeps the schedules that nats-server itself fires, and never pulls or pushes.
 //!
-//! Each schedule of the config is two messages in the stream SYNC ([`stored`]): one whose ticks are the sync requests,
+//! Each schedule of the config is two messages in the stream SYNC (`stored`): one whose ticks are the sync requests,
 //! and one of the same timing whose ticks leave a trace. nats-server fires both, whoever else is down; what it did not
-//! fire, because it was down itself, is seen by the trace and caught up once ([`catch_up`]).
+//! fire, because it was down itself, is seen by the trace and caught up once (`catch_up`).
 
 mod apply;
 mod catch_up;
@@ -58,7 +58,7 @@ impl Default for Pace {
 }
 
 /// What it must find in the broker.
-const NEEDS: Needs = Needs { streams: &[names::SYNC], buckets: &[], contents: false };
+const NEEDS: Needs = Needs { streams: &[names::SYNC], buckets: &[names::LISTED], contents: false };
 
 /// Works until told to stop. While the broker is away it waits: nobody else has to be stopped for it. Replicas work side by
 /// side: what one has written, another finds.
@@ -78,6 +78,7 @@ pub async fn run_at(broker: Broker, config: &ConfigFolder, pace: Pace, stop: Can
             "There are no schedules: no system is looked at by itself, only when somebody asks for it."
         );
     }
+    let mut told = false;
     let connections = || broker.client().statistics().connects.load(Ordering::Relaxed);
     let (mut connected, mut next, mut is_applied) = (connections(), Instant::now() + pace.grace, false);
     loop {
@@ -92,6 +93,13 @@ pub async fn run_at(broker: Broker, config: &ConfigFolder, pace: Pace, stop: Can
         if Instant::now() < next || !broker.is_connected() {
             continue;
         }
+        if !is_applied && !is_begun(&broker).await {
+            if !std::mem::replace(&mut told, true) {
+                tracing::info!("The schedules begin when a first migrate has listed everything.");
+            }
+            next = Instant::now() + pace.grace;
+            continue;
+        }
         next = Instant::now() + pace.every;
         // First what was missed, by the timings that stood then; a schedule that is stored anew begins anew.
         let caught_up = catch_up::catch_up(&broker, config, pace.grace).await;
@@ -103,6 +111,13 @@ pub async fn run_at(broker: Broker, config: &ConfigFolder, pace: Pace, stop: Can
             next = Instant::now() + pace.grace;
         }
     }
+}
+
+/// Whether anything was ever listed whole, as a migrate does. Before it nothing is carried over by the clock: people want
+/// to see the plan first.
+async fn is_begun(broker: &Broker) -> bool {
+    let listed = broker.jetstream().get_stream(format!("KV_{}", names::LISTED)).await;
+    listed.is_ok_and(|listed| listed.cached_info().state.messages > 0)
 }
 
 /// How often it is looked whether the connection was lost and came back.

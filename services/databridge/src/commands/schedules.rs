@@ -73,7 +73,7 @@ fn told_of(standing: &Standing) -> Vec<String> {
     lines.push(match &standing.state {
         State::Active => "  active".to_owned(),
         State::Paused(since) => format!("  paused since {}", moment(*since, schedule)),
-        State::Missing => "  not stored in NATS: no scheduler has been started with this config".to_owned(),
+        State::Missing => "  not begun: it does when the first migrate has listed everything, and a scheduler runs with this config".to_owned(),
         State::Differs(Some(timing)) => {
             format!(
                 "  runs as it was before the config was changed ({timing}), until the scheduler is restarted"

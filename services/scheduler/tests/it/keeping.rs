@@ -8,7 +8,7 @@ use databridge_model::{Mode, SyncRequest};
 use databridge_runtime::Clock;
 use scheduler::{Desk, State};
 
-use crate::stage::{Stage, config, every, shipped, until};
+use crate::stage::{PACE, Stage, config, every, shipped, until};
 
 impl Stage {
     pub(crate) fn desk<'a>(&'a self, config: &'a ConfigFolder) -> Desk<'a> {
@@ -39,6 +39,18 @@ async fn the_shipped_schedules_are_stored_and_the_next_ticks_of_each_are_known()
     let request: SyncRequest = serde_json::from_slice(&night.body).unwrap();
     assert_eq!(request.mode, Mode::Full);
     assert_eq!(night.reason(), "schedule gis_all: 0 30 3 * * * in America/Chicago");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_for_by_the_clock_before_a_migrate_has_listed_everything() {
+    let (stage, config) = (Stage::before_the_migrate().await, every("1s"));
+    let _scheduler = stage.start(&config).await;
+    // Several of its looks, and several ticks.
+    tokio::time::sleep(PACE.grace * 4).await;
+    assert_eq!(stage.list(&config).await[0].state, State::Missing);
+    assert!(stage.messages().await.is_empty());
+    stage.migrate().await;
+    stage.ticks(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use databridge_broker::async_nats::HeaderMap;
 use databridge_broker::{Broker, ensure_topology, names};
 use databridge_config::ConfigFolder;
 use databridge_config::env::NatsEnv;
-use databridge_model::SyncRequest;
+use databridge_model::{RunId, SyncRequest};
 use databridge_nats_server::NatsServer;
 use databridge_runtime::{CancellationToken, Clock};
 use scheduler::{Desk, Pace, Standing, State};
@@ -24,7 +24,7 @@ warrant = "text"
 "#;
 
 /// Quicker than in earnest.
-const PACE: Pace = Pace { grace: Duration::from_secs(1), every: Duration::from_millis(500) };
+pub(crate) const PACE: Pace = Pace { grace: Duration::from_secs(1), every: Duration::from_millis(500) };
 
 /// The config of one system with these schedules.
 pub(crate) fn config(schedules: &str) -> ConfigFolder {
@@ -84,11 +84,24 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// One where a migrate has listed everything.
     pub(crate) async fn open() -> Self {
+        let stage = Self::before_the_migrate().await;
+        stage.migrate().await;
+        stage
+    }
+
+    pub(crate) async fn before_the_migrate() -> Self {
         let nats = NatsServer::ephemeral().await.unwrap();
         let broker = connect(&nats).await;
         ensure_topology(&broker).await.unwrap();
         Self { nats, broker }
+    }
+
+    /// Leaves what a migrate leaves.
+    pub(crate) async fn migrate(&self) {
+        let listed = self.broker.bucket::<RunId>(names::LISTED).await.unwrap();
+        listed.create("map.cases", &RunId(1)).await.unwrap();
     }
 
     /// Starts a scheduler with a connection of its own.
