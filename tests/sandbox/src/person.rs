@@ -16,14 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug, Args)]
 pub(crate) struct PersonArguments {
     /// The broker's address.
-    #[arg(long, env, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
-    nats_url: String,
+    #[arg(long = "nats-url", env = "NATS_URL", value_name = "URL", default_value = "nats://127.0.0.1:4222")]
+    url: String,
     /// A user there who may ask the auth-service.
-    #[arg(long, env, value_name = "NAME", requires = "nats_password")]
-    nats_user: Option<String>,
+    #[arg(long = "nats-user", env = "NATS_USER", value_name = "NAME", requires = "password")]
+    user: Option<String>,
     /// The user's password.
-    #[arg(long, env, value_name = "PASSWORD", hide_env_values = true)]
-    nats_password: Option<String>,
+    #[arg(long = "nats-password", env = "NATS_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    password: Option<String>,
 }
 
 /// Why Clio is not connected.
@@ -57,10 +57,10 @@ pub(crate) async fn allow_access(arguments: &PersonArguments) -> Result<(), Pers
 
 async fn try_to_allow(arguments: &PersonArguments) -> Result<(), PersonError> {
     let mut options = ConnectOptions::new().name("person");
-    if let (Some(user), Some(password)) = (&arguments.nats_user, &arguments.nats_password) {
+    if let (Some(user), Some(password)) = (&arguments.user, &arguments.password) {
         options = options.user_and_password(user.clone(), password.clone());
     }
-    let client = options.connect(&arguments.nats_url).await?;
+    let client = options.connect(&arguments.url).await?;
     if ask(&client, "auth.status.clio").await?.get("connected") == Some(&Value::Bool(true)) {
         tracing::info!("Clio is connected already.");
         return Ok(());

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use clio_bridge::{
     AuthServiceTokens, BOOTSTRAP_SUBJECT, BootstrapReply, PURPOSE, SUBJECT, Settings, TokenSource, run,
 };
+use databridge_broker::ensure_topology;
 use databridge_model::{Outcome, OutcomeResult, TokenReply, TokenRequest};
 use databridge_runtime::CancellationToken;
 use databridge_seal::{ExposeSecret, MasterKey, SecretString};
@@ -72,6 +73,7 @@ async fn the_service_bootstraps_on_request_and_answers_a_push() {
     let stop = CancellationToken::new();
     let settings =
         Settings { clio_url: office.sandbox.url(), key: MasterKey::parse(KEY).unwrap(), config: config() };
+    ensure_topology(&office.broker).await.unwrap();
     let service = tokio::spawn(run(settings, office.broker.clone(), office.clock.clone(), stop.clone()));
 
     let BootstrapReply::Report(report) = ask_for_bootstrap(&office).await else { panic!("no report") };

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use databridge_bridge::{Content, ContentError, fetch};
-use databridge_broker::Broker;
+use databridge_broker::{Broker, ensure_topology};
 use databridge_config::env::NatsEnv;
 use databridge_http::ErrorClass;
 use databridge_model::{FailureClass, Source};
@@ -36,6 +36,7 @@ impl Desk {
         let at = NatsEnv::at(nats.url());
         let broker =
             Broker::connect(&at, "gis-bridge", Clock::system(), Duration::from_secs(10)).await.unwrap();
+        ensure_topology(&broker).await.unwrap();
         let settings = settings(stage.sandbox.gis_service_url().as_str(), env);
         let stop = CancellationToken::new();
         let service = Box::pin(gis_bridge::run(settings, broker.clone(), Clock::system(), stop.clone()));

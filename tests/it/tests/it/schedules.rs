@@ -45,7 +45,7 @@ async fn a_tick_carries_an_edit_over_while_the_scheduler_is_down() -> Result {
     scheduler.await?;
     let row = town.rows().await?.remove(2);
     town.edit_row(&row, "Court_Property_Owner", "New Owner").await?;
-    let warrant = text(&row, "CivilWarrant").to_owned();
+    let warrant = text(&row, "CivilWarrant");
     until("the edit to arrive", async || {
         let matter = town.matter(&warrant).await?;
         Ok((value(&matter, "Property Owner") == "New Owner").then_some(()))
