@@ -2,6 +2,8 @@
 # every stage that stands before the wanted one, so the broker's, which needs nothing of the others, comes first.
 
 FROM nats:2.15.1-alpine AS nats
+# The zones of schedules: nats-server has none of its own, and refuses a schedule in a zone that it does not know.
+COPY --from=debian:bookworm-slim /usr/share/zoneinfo /usr/share/zoneinfo
 # A new volume takes over the owner of the folder that it is mounted on.
 RUN mkdir -p /data && chown 65532:65532 /data
 USER 65532:65532

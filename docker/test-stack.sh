@@ -281,6 +281,14 @@ step "The first migrate, by the operator's command"
 first_migrate
 sync_carries
 
+step "The schedules of the config, once there was a migrate"
+began=$SECONDS
+until run_databridge schedules && [ "$(grep -c '^  active' "$work/out")" -eq "$(grep -c '^\[' config/schedules.toml)" ]; do
+  [ $((SECONDS - began)) -lt 60 ] || { cat "$work/out" "$work/err"; fail "not all schedules are active"; }
+  sleep 1
+done
+sed 's/^/    /' "$work/out"
+
 step A sync asked for by hand
 python3 -m pip install --quiet --root-user-action ignore --target "$work/python" nats-py==2.16.0
 sync_by_hand
