@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use databridge_broker::{
     BatchError, Broker, Cursor, CursorStore, Envelope, Handler, Inbox, Job, PublishError, TopologyError,
-    Verdict, Worker, consumers,
+    Verdict, Worker, consumers, names,
 };
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::subject::{self, CursorLane};
@@ -17,7 +17,7 @@ use databridge_model::{
 };
 use databridge_runtime::CancellationToken;
 
-use self::shared::{Ask, Position, SharedListings};
+use self::shared::{Ask, SharedListings};
 use self::trouble::Trouble;
 use crate::{Next, OutsideSystem, Page, Shown, Span, Start};
 
@@ -58,7 +58,7 @@ impl<S: OutsideSystem> Pulls<S> {
             }
             return Ok(());
         };
-        let began = Position::now(&self.broker).await?;
+        let began = self.broker.position_of(names::SYNC).await?;
         if let Some(ends) = self.shared.answer_to(&ask, job.sequence(), began) {
             for (collection, pull_last) in ends {
                 let tally = Tally { pull_last, is_anothers: true, ..Tally::default() };

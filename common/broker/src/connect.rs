@@ -165,8 +165,13 @@ impl Broker {
 
     /// How far the outcomes have come: what is read from now on is not older than that.
     pub async fn read_after(&self) -> Result<ReadAfter, PublishError> {
-        let failed = |e: &dyn std::error::Error| PublishError::NotStored("OUTCOME".to_owned(), e.to_string());
-        let stream = self.jetstream.get_stream_no_info(names::OUTCOME).await.map_err(|e| failed(&e))?;
+        self.position_of(names::OUTCOME).await
+    }
+
+    /// How far a stream has come by now: its last sequence, and when it was made, for another one has other sequences.
+    pub async fn position_of(&self, stream: &'static str) -> Result<ReadAfter, PublishError> {
+        let failed = |e: &dyn std::error::Error| PublishError::NotStored(stream.to_owned(), e.to_string());
+        let stream = self.jetstream.get_stream_no_info(stream).await.map_err(|e| failed(&e))?;
         let info = stream.get_info().await.map_err(|e| failed(&e))?;
         let created = info.created.unix_timestamp_nanos();
         let stream_created = DateTime::from_timestamp_nanos(i64::try_from(created).unwrap_or_default());

@@ -6,12 +6,20 @@ use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
 use chrono::{DateTime, Utc};
+use clap::Subcommand;
 use databridge_config::env;
 use databridge_runtime::Clock;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::Broker;
+
+/// What a service's program does other than serve.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Command {
+    /// Asks this service on this machine whether it is at work; exit status 0 if it is, or stands by
+    Health,
+}
 
 /// How a service stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use auth_service::{Listen, Settings};
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use databridge_broker::{Broker, health};
 use databridge_runtime::{Clock, begin_service};
 
@@ -16,18 +16,12 @@ use databridge_runtime::{Clock, begin_service};
 #[command(version, verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Clone, Copy, Debug, Subcommand)]
-enum Command {
-    /// Asks the auth-service of this machine whether it is at work; exit status 0 if it is
-    Health,
+    command: Option<health::Command>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    if let Some(Command::Health) = Arguments::parse().command {
+    if let Some(health::Command::Health) = Arguments::parse().command {
         return Ok(health::check("auth-service").await);
     }
     let stop = begin_service()?;

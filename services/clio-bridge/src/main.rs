@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use clio_bridge::{Settings, run};
 use databridge_broker::{Broker, health};
 use databridge_runtime::{Clock, begin_service};
@@ -13,18 +13,12 @@ use databridge_runtime::{Clock, begin_service};
 #[command(version)]
 struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Clone, Copy, Debug, Subcommand)]
-enum Command {
-    /// Asks the clio-bridge of this machine whether it is at work; exit status 0 if it is, or stands by
-    Health,
+    command: Option<health::Command>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    if let Some(Command::Health) = Arguments::parse().command {
+    if let Some(health::Command::Health) = Arguments::parse().command {
         return Ok(health::check("clio-bridge").await);
     }
     let stop = begin_service()?;

@@ -32,17 +32,20 @@ pub fn config() -> anyhow::Result<ConfigFolder> {
 
 /// A connection, with everything in NATS made ready.
 pub async fn broker() -> anyhow::Result<Broker> {
+    broker_within(Duration::from_secs(5)).await
+}
+
+async fn broker_within(patience: Duration) -> anyhow::Result<Broker> {
     let nats: env::NatsEnv = env::read()?;
-    let broker = Broker::connect(&nats, "databridge", Clock::system(), Duration::from_secs(5)).await?;
+    let broker = Broker::connect(&nats, "databridge", Clock::system(), patience).await?;
     ensure_topology(&broker).await?;
     Ok(broker)
 }
 
 /// `databridge setup`
 pub async fn setup() -> anyhow::Result<bool> {
-    let nats: env::NatsEnv = env::read()?;
-    let broker = Broker::connect(&nats, "databridge", Clock::system(), Duration::from_secs(30)).await?;
-    ensure_topology(&broker).await?;
+    // It may have been started together with nats-server.
+    broker_within(Duration::from_secs(30)).await?;
     println!("The streams and buckets are ready.");
     Ok(true)
 }

@@ -12,7 +12,7 @@ mod stored;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use databridge_broker::{BatchError, Broker, Needs, PublishError, Standing as Health, names, ready};
+use databridge_broker::{BatchError, Broker, Needs, PublishError, names, ready};
 use databridge_config::ConfigFolder;
 use databridge_runtime::CancellationToken;
 use tokio::time::Instant;
@@ -71,7 +71,7 @@ pub async fn run_at(broker: Broker, config: &ConfigFolder, pace: Pace, stop: Can
     if !ready(&broker, NEEDS, &stop).await {
         return;
     }
-    broker.health().stands(Health::AtWork);
+    broker.health().stands(databridge_broker::Standing::AtWork);
     if config.schedules.is_empty() {
         tracing::info!(
             file = %config.schedules_file().display(),

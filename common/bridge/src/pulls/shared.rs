@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use databridge_broker::async_nats::jetstream::stream::Info;
-use databridge_broker::{Broker, PublishError, names};
-use databridge_model::{CollectionName, Mode, SyncRequest};
+use databridge_model::{CollectionName, Mode, ReadAfter, SyncRequest};
 
 /// What a request asks for that others may ask for, too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,26 +32,6 @@ impl Ask {
     }
 }
 
-/// How far the requests had come at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    /// The last request that was there.
-    last: u64,
-    /// When the stream was made: another has other sequences.
-    stream_created: i128,
-}
-
-impl Position {
-    /// How far they have come now.
-    pub(super) async fn now(broker: &Broker) -> Result<Self, PublishError> {
-        let failed =
-            |e: &dyn std::error::Error| PublishError::NotStored(names::SYNC.to_owned(), e.to_string());
-        let stream = broker.jetstream().get_stream_no_info(names::SYNC).await.map_err(|e| failed(&e))?;
-        let Info { created, state, .. } = stream.get_info().await.map_err(|e| failed(&e))?;
-        Ok(Self { last: state.last_sequence, stream_created: created.unix_timestamp_nanos() })
-    }
-}
-
 /// A collection of a listing, and the sequence of its last record.
 pub(super) type End = (CollectionName, u64);
 
@@ -63,7 +41,7 @@ struct Listing {
     /// The request for which it was read.
     request: u64,
     /// How far the requests had come before its first call: these see in it all that they could have seen.
-    began: Position,
+    began: ReadAfter,
     ends: Vec<End>,
 }
 
@@ -73,15 +51,16 @@ pub(super) struct SharedListings(Mutex<HashMap<Ask, Listing>>);
 
 impl SharedListings {
     /// The ends of the listing that was read for another request while this one waited already.
-    pub(super) fn answer_to(&self, ask: &Ask, request: u64, now: Position) -> Option<Vec<End>> {
+    pub(super) fn answer_to(&self, ask: &Ask, request: u64, now: ReadAfter) -> Option<Vec<End>> {
         let listings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let listing = listings.get(ask)?;
-        let has_waited = request <= listing.began.last && now.stream_created == listing.began.stream_created;
+        let has_waited =
+            request <= listing.began.sequence && now.stream_created == listing.began.stream_created;
         (has_waited && request != listing.request).then(|| listing.ends.clone())
     }
 
     /// Notes a listing that began at this position.
-    pub(super) fn note(&self, ask: Ask, request: u64, began: Position, ends: Vec<End>) {
+    pub(super) fn note(&self, ask: Ask, request: u64, began: ReadAfter, ends: Vec<End>) {
         let mut listings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listings.insert(ask, Listing { request, began, ends });
     }
@@ -95,8 +74,8 @@ mod tests {
 
     const SUBJECT: &str = "sync.request.gis";
 
-    fn position(last: u64) -> Position {
-        Position { last, stream_created: 1 }
+    fn position(sequence: u64) -> ReadAfter {
+        ReadAfter { sequence, stream_created: chrono::DateTime::UNIX_EPOCH }
     }
 
     #[test]
@@ -111,7 +90,16 @@ mod tests {
         assert_eq!(answer(8, position(9)), None);
         // The one for which it was read is answered by its own cursor.
         assert_eq!(answer(5, position(9)), None);
-        assert_eq!(answer(6, Position { stream_created: 2, ..position(9) }), None);
+        assert_eq!(
+            answer(
+                6,
+                ReadAfter {
+                    stream_created: chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(1),
+                    ..position(9)
+                }
+            ),
+            None
+        );
     }
 
     #[test]

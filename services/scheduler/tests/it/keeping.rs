@@ -1,14 +1,17 @@
 //! Keeping in NATS what the config says.
 
+use std::time::Duration;
+
 use chrono::{Datelike, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use databridge_broker::async_nats::HeaderMap;
 use databridge_config::{ConfigFolder, Timing};
 use databridge_model::{Mode, SyncRequest};
 use databridge_runtime::Clock;
+use futures::StreamExt;
 use scheduler::{Desk, State};
 
-use crate::stage::{PACE, Stage, config, every, shipped, until};
+use crate::stage::{Stage, config, every, shipped, until};
 
 impl Stage {
     pub(crate) fn desk<'a>(&'a self, config: &'a ConfigFolder) -> Desk<'a> {
@@ -44,9 +47,13 @@ async fn the_shipped_schedules_are_stored_and_the_next_ticks_of_each_are_known()
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_asked_for_by_the_clock_before_a_migrate_has_listed_everything() {
     let (stage, config) = (Stage::before_the_migrate().await, every("1s"));
+    let mut looks = stage.broker.client().subscribe("$JS.API.STREAM.INFO.KV_listed").await.unwrap();
+    stage.broker.client().flush().await.unwrap();
     let _scheduler = stage.start(&config).await;
-    // Several of its looks, and several ticks.
-    tokio::time::sleep(PACE.grace * 4).await;
+    // It has looked for a migrate again and again, in the time of several ticks.
+    for _ in 0..4 {
+        tokio::time::timeout(Duration::from_secs(30), looks.next()).await.unwrap().unwrap();
+    }
     assert_eq!(stage.list(&config).await[0].state, State::Missing);
     assert!(stage.messages().await.is_empty());
     stage.migrate().await;

@@ -24,7 +24,7 @@ warrant = "text"
 "#;
 
 /// Quicker than in earnest.
-pub(crate) const PACE: Pace = Pace { grace: Duration::from_secs(1), every: Duration::from_millis(500) };
+const PACE: Pace = Pace { grace: Duration::from_secs(1), every: Duration::from_millis(500) };
 
 /// The config of one system with these schedules.
 pub(crate) fn config(schedules: &str) -> ConfigFolder {

@@ -13,6 +13,7 @@ use it::Town;
 use it::processes::SERVICES;
 use it::rights::password;
 use it::town::{TownOptions, text, value, whole_config};
+use it::watch::until;
 use sandbox::GisOptions;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -68,12 +69,7 @@ async fn each_service_does_all_its_work_with_its_own_rights() -> Result {
     // A message that nobody can read is buried by whoever meets it.
     town.broker.publish("sync.request.gis".to_owned(), &"no request", &Envelope::default()).await?;
     town.broker.publish("push.live.clio.matters.X".to_owned(), &"no push", &Envelope::default()).await?;
-    let mut dead = town.broker.jetstream().get_stream("DEAD").await?;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    while dead.info().await?.state.messages < 2 {
-        anyhow::ensure!(tokio::time::Instant::now() < deadline, "not all of it is buried");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("both to be buried", async || Ok((town.dead_letters().await?.len() >= 2).then_some(()))).await?;
     assert_eq!(denied(&town)?, Vec::<String>::new());
     Ok(())
 }
