@@ -1,9 +1,8 @@
 //! Contents: the bytes of a record, on their way from the system that has them to the one that is to get them.
 //!
 //! The bridge that is to write asks with [`fetch()`]; the bridge of the system that has the bytes answers with
-//! [`serve_content()`] and brings them into the object store `content`, streamed in both directions. The one who asked
-//! deletes them with [`drop_object()`] once they are written. What a broken attempt left is deleted when its push is
-//! answered.
+//! [`serve_content()`] and brings them into the object store `content`, streamed in both directions. They are deleted when
+//! the push that they were for is answered, however many attempts it took.
 
 mod ask;
 mod serve;
@@ -14,7 +13,7 @@ use databridge_model::{ContentObject, Failure, FailureClass};
 use futures::stream::BoxStream;
 
 pub(crate) use ask::drop_contents_of;
-pub use ask::{drop_object, fetch};
+pub use ask::fetch;
 pub use serve::{ContentProvider, NoContents, serve_content};
 pub use store::ContentReader;
 

@@ -14,8 +14,7 @@ mod waits;
 
 pub use collections::unknown_collection;
 pub use content::{
-    Content, ContentError, ContentProvider, ContentReader, NoContents, OfferedContent, drop_object, fetch,
-    serve_content,
+    Content, ContentError, ContentProvider, ContentReader, NoContents, OfferedContent, fetch, serve_content,
 };
 pub use intent::{Applied, Intent};
 pub use pulls::Pulls;

@@ -1,6 +1,6 @@
 //! Where the bytes come from that are to be written.
 
-use databridge_bridge::{ContentError, drop_object, fetch};
+use databridge_bridge::{ContentError, fetch};
 use databridge_broker::Broker;
 use databridge_model::{ContentObject, RunId, Source};
 use futures::FutureExt;
@@ -29,9 +29,6 @@ pub trait ContentSource: std::fmt::Debug + Send + Sync + 'static {
         source: &'a Source,
         run: Option<RunId>,
     ) -> BoxFuture<'a, Result<FetchedContent, ContentError>>;
-
-    /// It is not needed any more.
-    fn drop_content<'a>(&'a self, object: &'a ContentObject) -> BoxFuture<'a, ()>;
 }
 
 /// Contents that the other bridges bring into the object store.
@@ -47,15 +44,6 @@ impl ContentSource for ObjectStoreContents {
         async move {
             let content = fetch(&self.0, source, run).await?;
             Ok(FetchedContent { object: content.object, reader: Box::new(content.reader) })
-        }
-        .boxed()
-    }
-
-    fn drop_content<'a>(&'a self, object: &'a ContentObject) -> BoxFuture<'a, ()> {
-        async move {
-            if let Err(error) = drop_object(&self.0, &object.object).await {
-                tracing::warn!(%error, "A content that is not needed any more stays until its time is over.");
-            }
         }
         .boxed()
     }

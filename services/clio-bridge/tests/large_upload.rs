@@ -63,10 +63,6 @@ impl ContentSource for Films {
         };
         ready(Ok(FetchedContent { object, reader: Box::new(Film { left: SIZE }) })).boxed()
     }
-
-    fn drop_content<'a>(&'a self, _: &'a ContentObject) -> BoxFuture<'a, ()> {
-        ready(()).boxed()
-    }
 }
 
 /// The most memory that the process has had, in bytes (`VmHWM` of proc(5)).

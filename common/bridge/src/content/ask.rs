@@ -1,6 +1,5 @@
 //! Asking for a content.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use databridge_broker::Broker;
@@ -47,44 +46,25 @@ pub async fn fetch(broker: &Broker, source: &Source, run: Option<RunId>) -> Resu
     }
 }
 
-/// Deletes a content that was fetched. One that is not there (any more) is deleted.
-pub async fn drop_object(broker: &Broker, object: &str) -> Result<(), CallError> {
-    let object = object.to_owned();
-    persistently(broker, move |store| {
-        let object = object.clone();
-        async move { store.drop_object(&object).await }
-    })
-    .await
-}
-
-/// Deletes all contents of a record, of whatever revision.
-pub(crate) async fn drop_contents_of(broker: &Broker, source: &Source) -> Result<(), CallError> {
-    let source = source.clone();
-    persistently(broker, move |store| {
-        let source = source.clone();
+/// Deletes all contents of a record, of whatever revision. One that is not there (any more) is deleted.
+///
+/// Tries again where the broker was away.
+// Boxed, for the client's own futures are large, and because the compiler cannot show further out that they are Send.
+pub(crate) fn drop_contents_of(
+    broker: &Broker,
+    source: &Source,
+) -> BoxFuture<'static, Result<(), CallError>> {
+    let (broker, source) = (broker.clone(), source.clone());
+    let attempt = move || {
+        let (broker, source) = (broker.clone(), source.clone());
         async move {
+            let store = ContentStore::open(&broker).await?;
             for object in store.of(&source).await? {
                 store.drop_object(&object).await?;
             }
             Ok(())
         }
-    })
-    .await
-}
-
-/// Tries again where the broker was away: a content that is not deleted now stays for a day.
-// Boxed, for the client's own futures are large, and because the compiler cannot show further out that they are Send.
-fn persistently<F>(
-    broker: &Broker,
-    attempt: impl Fn(ContentStore) -> F + Send + Sync + 'static,
-) -> BoxFuture<'static, Result<(), CallError>>
-where
-    F: Future<Output = Result<(), ContentError>> + Send,
-{
-    let (broker, attempt) = (broker.clone(), Arc::new(attempt));
-    let attempt = move || {
-        let (broker, attempt) = (broker.clone(), Arc::clone(&attempt));
-        async move { Ok(attempt(ContentStore::open(&broker).await?).await?) }.boxed()
+        .boxed()
     };
     with_retries(RetryPolicy::default(), attempt).boxed()
 }

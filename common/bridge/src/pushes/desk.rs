@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use databridge_broker::{
     Broker, Bucket, BucketError, ConsumerPlan, Envelope, Job, PublishError, keep_alive, names,
 };
+use databridge_http::CallError;
 use databridge_model::subject::{self, Lane};
 use databridge_model::{
     CollectionName, Failure, FailureClass, KeyToken, Outcome, OutcomeResult, PushId, PushRequest, SystemName,
@@ -181,7 +182,7 @@ impl<S: OutsideSystem> Desk<S> {
             && let Some(outcome) = applied.value.answer_to(&id)
         {
             self.tell(&place, &push, &outcome).await?;
-            self.drop_contents(&push).await;
+            self.drop_contents(&push).await?;
             if outcome.result != OutcomeResult::Unknown {
                 self.drop_intent_of(&record, &id).await?;
             }
@@ -381,11 +382,9 @@ impl<S: OutsideSystem> Desk<S> {
         self.tell(&begun.place, &begun.push, &outcome).await?;
         pass_failpoint("push.after-outcome", &begun.place.collection);
         let keep_intent = outcome.result == OutcomeResult::Unknown;
-        if begun.doubtful || !outcome.result.is_done() {
-            self.drop_contents(&begun.push).await;
-        }
         self.remember(&begun.place, outcome).await?;
         pass_failpoint("push.after-applied", &begun.place.collection);
+        self.drop_contents(&begun.push).await?;
         if !keep_intent {
             self.intents.delete(&begun.place.record_key(), begun.intent_revision()).await?;
         }
@@ -399,11 +398,11 @@ impl<S: OutsideSystem> Desk<S> {
         self.broker.publish(subject, outcome, &Envelope::of_run(push.run)).await.map(drop)
     }
 
-    /// An attempt that broke off, or did not come to its end, may have left the content that it was to write.
-    async fn drop_contents(&self, push: &PushRequest) {
-        let Some(source) = &push.source else { return };
-        if let Err(error) = drop_contents_of(&self.broker, source).await {
-            tracing::warn!(%error, "A content that is not needed any more stays until its time is over.");
+    /// The content that a push was to write is not needed once it is answered.
+    async fn drop_contents(&self, push: &PushRequest) -> Result<(), Trouble> {
+        match &push.source {
+            Some(source) => Ok(drop_contents_of(&self.broker, source).await?),
+            None => Ok(()),
         }
     }
 
@@ -484,4 +483,6 @@ enum Trouble {
     Publish(#[from] PublishError),
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    #[error("the push's content could not be deleted: {0}")]
+    Content(#[from] CallError),
 }

@@ -10,7 +10,7 @@ use databridge_config::env::NatsEnv;
 use databridge_http::CallError;
 use databridge_model::subject::{self, Lane};
 use databridge_model::{
-    CollectionName, Fields, KeyToken, Op, Outcome, OutcomeResult, PushId, PushRequest, SystemName,
+    CollectionName, Fields, KeyToken, Op, Outcome, OutcomeResult, PushId, PushRequest, Source, SystemName,
 };
 use databridge_nats_server::NatsServer;
 use databridge_runtime::{CancellationToken, Clock};
@@ -161,6 +161,10 @@ impl Bench {
 
     async fn push_on(&self, lane: Lane, collection: &str, key: &str, link: &str) {
         let push = push_of(Some(PushId { link: link.to_owned(), counter: 1 }), key);
+        self.push_this(lane, collection, key, push).await;
+    }
+
+    async fn push_this(&self, lane: Lane, collection: &str, key: &str, push: PushRequest) {
         let token = KeyToken::from_subject(key);
         let subject = subject::push(lane, &self.system.name, &collection.parse().unwrap(), &token);
         self.broker.publish(subject, &push, &Envelope::default()).await.unwrap();
@@ -187,6 +191,18 @@ impl Bench {
             assert!(tokio::time::Instant::now() < deadline, "{what}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// What the object store of contents holds: objects, with the marks of deleted ones, and chunks.
+    async fn kept(&self) -> (usize, usize) {
+        let stream = self.broker.jetstream().get_stream(format!("OBJ_{}", names::CONTENT)).await.unwrap();
+        let mut counts = stream.info_with_subjects(">").await.unwrap();
+        let mut kept = (0, 0);
+        while let Some(next) = counts.next().await {
+            let (subject, count) = next.unwrap();
+            *(if subject.contains(".M.") { &mut kept.0 } else { &mut kept.1 }) += count;
+        }
+        kept
     }
 
     async fn end(self) {
@@ -295,6 +311,30 @@ async fn a_record_has_one_push_under_way() {
     assert_eq!(bench.outcome().await, "one");
     assert_eq!(bench.outcome().await, "two");
     assert_eq!(bench.system.begun("E-1"), 2);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn once_a_push_is_answered_all_contents_of_its_source_are_gone_and_no_others() {
+    let mut bench = Bench::at_work(60).await;
+    let store = bench.broker.jetstream().get_object_store(names::CONTENT).await.unwrap();
+    for name in ["gis.photos.=i1.10", "gis.photos.=i1.300000", "gis.photos.=i10.10"] {
+        store.put(name, &mut [7_u8; 300_000].as_slice()).await.unwrap();
+    }
+    let photo =
+        Source { system: "gis".parse().unwrap(), collection: "photos".parse().unwrap(), id: "1".to_owned() };
+    let id = Some(PushId { link: "photo".to_owned(), counter: 1 });
+    let push = PushRequest { source: Some(photo), ..push_of(id, "E-1") };
+    bench.push_this(Lane::Live, FILMS, "E-1", push).await;
+    bench.until("the push is under way", |seen| !seen.under_way.is_empty()).await;
+    assert_eq!(bench.kept().await, (3, 9), "objects and chunks, while they may be needed");
+    bench.system.release("E-1");
+    assert_eq!(bench.outcome().await, "photo");
+    let gone = async { while bench.kept().await != (1, 3) {} };
+    tokio::time::timeout(Duration::from_secs(30), gone)
+        .await
+        .expect("the contents of the other source are left alone");
+    store.get("gis.photos.=i10.10").await.unwrap();
     bench.end().await;
 }
 

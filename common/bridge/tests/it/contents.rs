@@ -1,6 +1,6 @@
 use std::sync::atomic::Ordering;
 
-use databridge_bridge::{ContentError, drop_object, fetch};
+use databridge_bridge::{ContentError, fetch};
 use databridge_http::ErrorClass;
 use databridge_model::FailureClass;
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use crate::office::{Behaviour, Office, Shelf, photo, pieces, within};
 const CHUNKS: &str = "$O.content.C.>";
 
 #[tokio::test]
-async fn a_content_comes_as_it_is_and_is_gone_once_it_is_dropped() {
+async fn a_content_comes_as_it_is() {
     let office = Office::open().await;
     let _serving = office.serve(&Shelf::open(Behaviour::Whole(700_001))).await;
     let mut content = within(fetch(&office.broker, &photo("17/3"), None)).await.unwrap();
@@ -24,10 +24,6 @@ async fn a_content_comes_as_it_is_and_is_gone_once_it_is_dropped() {
     assert_eq!((content.object.size, content.object.content_type.as_deref()), (700_001, Some("image/jpeg")));
     assert_eq!(content.object.sha256, hex::encode(Sha256::digest(&wanted)));
     assert_eq!(office.stored(CHUNKS).await, 6, "whole chunks of 128 KiB, and what is left");
-
-    drop_object(&office.broker, &content.object.object).await.unwrap();
-    assert_eq!(office.stored(CHUNKS).await, 0);
-    drop_object(&office.broker, &content.object.object).await.unwrap();
 }
 
 #[tokio::test]

@@ -148,8 +148,7 @@ impl Delivery<'_> {
         self.push.expect.get(NAME).is_none_or(|expected| is(Some(expected)) || is(self.push.set.get(NAME)))
     }
 
-    /// Marks a version as whole. The bytes are not needed any more once Clio shows them: an attempt after this one finds
-    /// the document as it should be.
+    /// Marks a version as whole.
     async fn complete(
         &self,
         waiting: &Waiting,
@@ -186,7 +185,6 @@ impl Delivery<'_> {
             let message = format!("Clio shows a content of another size than the {size} bytes sent");
             return Err(answer.error(ErrorClass::Unknown, message).into());
         }
-        self.documents.contents.drop_content(object).await;
         Ok(settled)
     }
 

@@ -22,7 +22,6 @@ pub(crate) struct Attachments {
     pub(crate) sha256: Mutex<Option<String>>,
     pub(crate) error: Mutex<Option<ContentError>>,
     fetched: AtomicU32,
-    dropped: AtomicU32,
 }
 
 impl Attachments {
@@ -34,8 +33,9 @@ impl Attachments {
         *self.bytes.lock().unwrap() = bytes.to_vec();
     }
 
-    pub(crate) fn used(&self) -> (u32, u32) {
-        (self.fetched.load(Ordering::SeqCst), self.dropped.load(Ordering::SeqCst))
+    /// How often they were fetched.
+    pub(crate) fn fetched(&self) -> u32 {
+        self.fetched.load(Ordering::SeqCst)
     }
 }
 
@@ -62,11 +62,6 @@ impl ContentSource for Attachments {
             Ok(FetchedContent { object, reader: Box::new(std::io::Cursor::new(bytes)) })
         }
         .boxed()
-    }
-
-    fn drop_content<'a>(&'a self, _object: &'a ContentObject) -> BoxFuture<'a, ()> {
-        self.dropped.fetch_add(1, Ordering::SeqCst);
-        futures::future::ready(()).boxed()
     }
 }
 
