@@ -3,7 +3,10 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::kv;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use databridge_runtime::jittered;
 use futures::StreamExt;
@@ -64,6 +67,24 @@ pub struct Bucket<T> {
 /// How long a copy of a bucket may lag behind.
 const LAG: Duration = Duration::from_secs(30);
 
+/// Writes a key of a bucket over this revision, for ever or for a time. The library's own update cannot say for how long
+/// (nats.md, section 2, TTL).
+pub(crate) async fn put(
+    broker: &Broker,
+    store: &kv::Store,
+    key: &str,
+    value: Bytes,
+    revision: u64,
+    time: Option<Duration>,
+) -> Result<u64, PublishError> {
+    let mut message = PublishMessage::build().payload(value).expected_last_subject_sequence(revision);
+    if let Some(time) = time {
+        message = message.ttl(time);
+    }
+    let stored = broker.jetstream.send_publish(format!("{}{key}", store.prefix), message).await?;
+    Ok(stored.await?.sequence)
+}
+
 /// How long a write is tried while the broker is away.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -94,6 +115,15 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
 
     /// Writes a key that has no value. [`BucketError::Moved`] if it has one.
     pub async fn create(&self, key: &str, value: &T) -> Result<u64, BucketError> {
+        self.make(key, value, None).await
+    }
+
+    /// The same for a value that the broker takes away by itself after this time. The bucket must allow it.
+    pub async fn create_for(&self, key: &str, value: &T, time: Duration) -> Result<u64, BucketError> {
+        self.make(key, value, Some(time)).await
+    }
+
+    async fn make(&self, key: &str, value: &T, time: Option<Duration>) -> Result<u64, BucketError> {
         // A deleted key has a marker; writing over it needs the marker's revision.
         let revision = match self.entry(key).await? {
             None => 0,
@@ -102,22 +132,44 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
             }
             Some(entry) => entry.revision,
         };
-        self.update(key, value, revision).await
+        self.write(key, value, revision, time).await
     }
 
     /// Writes a key whose last revision is this one. [`BucketError::Moved`] if it is not.
     pub async fn update(&self, key: &str, value: &T, revision: u64) -> Result<u64, BucketError> {
+        self.write(key, value, revision, None).await
+    }
+
+    /// The same for a value that the broker takes away by itself after this time. The bucket must allow it.
+    pub async fn update_for(
+        &self,
+        key: &str,
+        value: &T,
+        revision: u64,
+        time: Duration,
+    ) -> Result<u64, BucketError> {
+        self.write(key, value, revision, Some(time)).await
+    }
+
+    async fn write(
+        &self,
+        key: &str,
+        value: &T,
+        revision: u64,
+        time: Option<Duration>,
+    ) -> Result<u64, BucketError> {
         let bytes: Bytes = serde_json::to_vec(value)
             .map_err(|e| BucketError::Unreadable { key: self.named(key), why: e.to_string() })?
             .into();
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let mut doubtful = false;
         loop {
-            let error = match self.allowed(key, self.store.update(key, bytes.clone(), revision)).await? {
+            let put = put(&self.broker, &self.store, key, bytes.clone(), revision, time);
+            let error = match self.allowed(key, put).await? {
                 Ok(revision) => return Ok(revision),
                 Err(error) => error,
             };
-            if error.kind() == kv::UpdateErrorKind::WrongLastRevision {
+            if error.kind() == PublishErrorKind::WrongLastSequence {
                 // After an attempt without an answer, the other may have been ourselves.
                 if doubtful
                     && let Some(entry) = self.entry(key).await?
@@ -189,11 +241,15 @@ impl<T: Serialize + DeserializeOwned> Bucket<T> {
         Ok(())
     }
 
-    /// The revision of the last value or marker that the bucket holds, 0 if it holds none.
+    /// The revision of the last value or marker that the bucket holds, 0 if it holds none. The stream's own last sequence
+    /// may be that of a value whose time is over.
     async fn last_revision(&self) -> Result<u64, BucketError> {
-        let info = self.allowed(">", self.store.stream.get_info()).await?;
-        let state = info.map_err(|e| self.failed(">", &e))?.state;
-        Ok(if state.messages == 0 { 0 } else { state.last_sequence })
+        let every = format!("{}>", self.store.prefix);
+        match self.allowed(">", self.store.stream.get_last_raw_message_by_subject(&every)).await? {
+            Ok(last) => Ok(last.sequence),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
+            Err(error) => Err(self.failed(">", &error)),
+        }
     }
 
     async fn entry(&self, key: &str) -> Result<Option<kv::Entry>, BucketError> {

@@ -14,12 +14,11 @@ use std::time::Duration;
 use async_nats::client::RequestErrorKind;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::kv;
-use async_nats::jetstream::message::PublishMessage;
 use databridge_runtime::{CancellationToken, jittered};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::{Broker, BucketError, Standing, health, names};
+use crate::{Broker, BucketError, Standing, bucket, health, names};
 
 /// What the key of a lease holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -203,21 +202,16 @@ enum Refused {
     Other(String),
 }
 
-/// Writes the lease over this revision. The library's own update writes a revision that lasts for ever (nats.md,
-/// section 2, TTL).
+/// Writes the lease over this revision.
 async fn put(broker: &Broker, store: &kv::Store, held: &Held, revision: u64) -> Result<u64, Refused> {
-    let subject = format!("{}{}", store.prefix, broker.service());
     let body = serde_json::to_vec(held).map_err(|e| Refused::Other(e.to_string()))?;
-    let message = PublishMessage::build()
-        .payload(body.into())
-        .expected_last_subject_sequence(revision)
-        .ttl(broker.ack_wait());
-    let refused = |error: async_nats::jetstream::context::PublishError| match error.kind() {
-        PublishErrorKind::WrongLastSequence => Refused::Moved,
-        _ => Refused::Other(error.to_string()),
-    };
-    let ack = broker.jetstream().send_publish(subject, message).await.map_err(refused)?;
-    Ok(ack.await.map_err(refused)?.sequence)
+    let time = Some(broker.ack_wait());
+    bucket::put(broker, store, broker.service(), body.into(), revision, time).await.map_err(|error| {
+        match error.kind() {
+            PublishErrorKind::WrongLastSequence => Refused::Moved,
+            _ => Refused::Other(error.to_string()),
+        }
+    })
 }
 
 /// Whether nobody listens where the holder does.

@@ -36,7 +36,7 @@ pub mod names {
     pub const APPLIED: &str = "applied";
     /// Bucket: children that wait for their parent.
     pub const WAITING: &str = "waiting";
-    /// Bucket: open runs.
+    /// Bucket: the open runs, and for a time those that have ended.
     pub const RUNS: &str = "runs";
     /// Bucket: tokens, encrypted.
     pub const TOKENS: &str = "tokens";
@@ -44,12 +44,12 @@ pub mod names {
     pub const FOUND: &str = "found";
     /// Bucket: the run in which each collection was last listed whole.
     pub const LISTED: &str = "listed";
-    /// Bucket: which replica of each service is at work.
+    /// Bucket: which replica of each service is at work, and who renews a token.
     pub const LEASES: &str = "leases";
     /// Object store: bytes on their way from one system to another.
     pub const CONTENT: &str = "content";
-    /// All buckets.
-    pub(super) const BUCKETS: [&str; 8] = [LINKS, INTENTS, APPLIED, WAITING, RUNS, TOKENS, FOUND, LISTED];
+    /// All buckets whose values stay.
+    pub(super) const BUCKETS: [&str; 7] = [LINKS, INTENTS, APPLIED, WAITING, TOKENS, FOUND, LISTED];
 }
 
 /// The streams or buckets cannot be made.
@@ -123,7 +123,8 @@ fn buckets(replicas: usize) -> Vec<stream::Config> {
         subject_delete_marker_ttl: Some(Duration::from_secs(1)),
         ..base(names::LEASES)
     };
-    names::BUCKETS.into_iter().map(base).chain([leases]).collect()
+    let runs = stream::Config { allow_message_ttl: true, ..base(names::RUNS) };
+    names::BUCKETS.into_iter().map(base).chain([runs, leases]).collect()
 }
 
 /// What a service must find before it can work.

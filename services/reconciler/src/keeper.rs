@@ -61,7 +61,8 @@ impl Listings {
         Ok(is_part || !spent::holds(&engine.broker, listed.request).await?)
     }
 
-    async fn note(&self, id: RunId, listed: &Listed) -> Result<(), Trouble> {
+    /// Notes what a bridge has answered.
+    pub(crate) async fn note(&self, id: RunId, listed: &Listed) -> Result<(), Trouble> {
         let noted = self
             .0
             .runs

@@ -9,6 +9,7 @@ mod engine;
 mod event;
 mod gone;
 mod keeper;
+mod lapsed;
 mod latest;
 pub mod link;
 mod links;
@@ -90,6 +91,7 @@ async fn work(broker: Broker, config: &ConfigFolder, stop: CancellationToken) ->
         Worker::new(listings, Arc::new(keeper::Listings(Arc::clone(&engine)))).run(stop.clone()),
         keeper::keep(Arc::clone(&engine), pulls.clone(), stop.clone()),
         trim::run(broker, pulls, stop.clone()),
+        lapsed::watch(engine, stop.clone()),
     );
     Ok(())
 }

@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use databridge_broker::{Broker, Bucket, BucketError, names};
 use databridge_model::{CollectionName, Listed, Mode, RunId, RunSummary, SyncRequest, SystemName, UnderWay};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+/// How long a run that has ended is known: as long as RUN keeps what happened in it. By then its request is long taken
+/// away, so that it is not opened a second time.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A run, as the bucket `runs` keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,11 +170,13 @@ impl Runs {
     pub(crate) async fn open(broker: &Broker) -> Result<Self, BucketError> {
         let bucket: Bucket<Run> = broker.bucket(names::RUNS).await?;
         let mut open = HashMap::new();
-        for (key, found) in bucket.all().await? {
-            if let (Ok(id), None) = (key.parse(), found.value.ended_at) {
-                open.insert(RunId(id), Open::new(found.value));
-            }
-        }
+        bucket
+            .each(|key, found| {
+                if let (Ok(id), None) = (key.parse(), found.value.ended_at) {
+                    open.insert(RunId(id), Open::new(found.value));
+                }
+            })
+            .await?;
         let whole: Bucket<RunId> = broker.bucket(names::LISTED).await?;
         let listed = whole.all().await?.into_iter().map(|(name, run)| (name, run.value)).collect();
         Ok(Self {
@@ -300,7 +307,11 @@ impl Runs {
             };
             merge(&mut run.summary, &counted);
             change(&mut run);
-            match self.bucket.update(&key, &run, found.revision).await {
+            let written = match run.ended_at {
+                None => self.bucket.update(&key, &run, found.revision).await,
+                Some(_) => self.bucket.update_for(&key, &run, found.revision, KEPT).await,
+            };
+            match written {
                 Ok(_) => {
                     let mut open = self.lock();
                     if run.ended_at.is_some() {

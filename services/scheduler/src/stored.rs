@@ -25,7 +25,8 @@ use crate::SchedulerError;
 /// The header of the messages that are ours; its value is the schedule's name. Ticks bear it, too.
 pub(crate) const OURS: &str = "Databridge-Schedule";
 
-/// How long a tick waits for its bridge. Longer than any bridge should be away: a run whose request is gone does not end.
+/// How long a tick waits for its bridge. Longer than any bridge should be away: a run whose request
+/// is gone ends without it.
 pub(crate) const TICKS_KEPT: &str = "168h";
 
 /// A message that takes the place of all before it on its subject.

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use databridge_broker::{Bucket, BucketError, names};
 
@@ -73,6 +74,27 @@ async fn all_gives_each_key_once_with_its_last_value() {
     for (key, found) in &all {
         assert_eq!(bucket.get(key).await.unwrap().as_ref(), Some(found));
     }
+}
+
+#[tokio::test]
+async fn a_value_for_a_time_goes_by_itself_and_what_is_older_is_still_listed() {
+    let office = Office::open().await;
+    let bucket: Bucket<String> = office.broker.bucket(names::RUNS).await.unwrap();
+    bucket.create("older", &text("stays")).await.unwrap();
+    let first = bucket.create("a", &text("one")).await.unwrap();
+    let moved = bucket.update_for("a", &text("late"), first + 1, Duration::from_secs(1)).await;
+    assert!(matches!(moved, Err(BucketError::Moved(_))));
+    let second = bucket.update_for("a", &text("two"), first, Duration::from_secs(1)).await.unwrap();
+    let found = bucket.get("a").await.unwrap().unwrap();
+    assert_eq!((found.value.as_str(), found.revision), ("two", second));
+
+    let gone = async { while bucket.get("a").await.unwrap().is_some() {} };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it stays");
+    let listed = tokio::time::timeout(Duration::from_secs(20), bucket.all()).await;
+    let keys: Vec<_> =
+        listed.expect("it is listed at once").unwrap().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, ["older"]);
+    bucket.create("a", &text("anew")).await.unwrap();
 }
 
 #[tokio::test]

@@ -15,12 +15,14 @@ use databridge_broker::{Broker, async_nats, ensure_topology};
 use databridge_config::ConfigFolder;
 use databridge_config::env::NatsEnv;
 use databridge_model::{
-    Fields, Key, Listed, Name, Op, Outcome, OutcomeResult, PullResult, PushRequest, RunId, Value,
+    Fields, Key, Listed, Name, Op, Outcome, OutcomeResult, PullResult, PushRequest, RunId, RunSummary, Value,
 };
 use databridge_nats_server::NatsServer;
 use databridge_runtime::{CancellationToken, Clock};
 use futures::StreamExt;
 use serde::Serialize;
+use serde_json::json;
+use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
 
 const MAP: &str = r#"system = "map"
@@ -45,7 +47,8 @@ struct City {
     broker: Broker,
     pushes: async_nats::Subscriber,
     ended: async_nats::Subscriber,
-    _stop: DropGuard,
+    stop: DropGuard,
+    reconciler: JoinHandle<()>,
     _nats: NatsServer,
 }
 
@@ -60,10 +63,15 @@ impl City {
         let pushes = client.subscribe("push.>").await.unwrap();
         let ended = client.subscribe("run.*.ended").await.unwrap();
         client.flush().await.unwrap();
-        let stop = CancellationToken::new();
-        let (of_service, until) = (broker.clone(), stop.clone());
-        tokio::spawn(async move { Box::pin(reconciler::run(of_service, &config(), until)).await.unwrap() });
-        Self { broker, pushes, ended, _stop: stop.drop_guard(), _nats: nats }
+        let (stop, reconciler) = start(&broker);
+        Self { broker, pushes, ended, stop, reconciler, _nats: nats }
+    }
+
+    /// Stops the reconciler and starts another.
+    async fn restart(&mut self) {
+        let (stop, reconciler) = start(&self.broker);
+        drop(std::mem::replace(&mut self.stop, stop));
+        std::mem::replace(&mut self.reconciler, reconciler).await.unwrap();
     }
 
     async fn publish(&self, subject: &str, body: &impl Serialize) -> u64 {
@@ -74,7 +82,7 @@ impl City {
 
     /// A sync of the map in which its one record shows this owner.
     async fn sync_map(&self, owner: &str) -> RunId {
-        let run = RunId(self.publish("sync.request.map", &serde_json::json!({})).await);
+        let run = RunId(self.publish("sync.request.map", &json!({})).await);
         let read = PullResult {
             system: name("map"),
             collection: name("cases"),
@@ -130,14 +138,23 @@ impl City {
         self.publish("outcome.office.matters.E-1", &outcome).await;
     }
 
-    async fn has_ended(&mut self, run: RunId) {
+    async fn has_ended(&mut self, run: RunId) -> RunSummary {
         loop {
             let next = tokio::time::timeout(Duration::from_secs(20), self.ended.next());
-            if next.await.unwrap().unwrap().subject.as_str() == format!("run.{run}.ended") {
-                return;
+            let message = next.await.unwrap().unwrap();
+            if message.subject.as_str() == format!("run.{run}.ended") {
+                return serde_json::from_slice(&message.payload).unwrap();
             }
         }
     }
+}
+
+fn start(broker: &Broker) -> (DropGuard, JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let (broker, until) = (broker.clone(), stop.clone());
+    let reconciler =
+        tokio::spawn(async move { Box::pin(reconciler::run(broker, &config(), until)).await.unwrap() });
+    (stop.drop_guard(), reconciler)
 }
 
 fn config() -> ConfigFolder {
@@ -182,4 +199,22 @@ async fn a_push_that_was_not_sent_after_an_outcome_is_sent_when_the_outcome_come
     city.has_ended(third).await;
     city.no_push().await;
     scenario.teardown();
+}
+
+#[tokio::test]
+async fn a_run_whose_request_is_gone_without_an_answer_ends_and_says_why() {
+    let mut city = City::open().await;
+    let run = RunId(city.publish("sync.request.map", &json!({})).await);
+    let requests = city.broker.jetstream().get_stream("SYNC").await.unwrap();
+    let is_taken_up = async || {
+        let reader = requests.consumer_info("reconciler").await;
+        reader.is_ok_and(|reader| reader.ack_floor.stream_sequence >= run.0)
+    };
+    let taken_up = async { while !is_taken_up().await {} };
+    tokio::time::timeout(Duration::from_secs(20), taken_up).await.unwrap();
+    requests.delete_message(run.0).await.unwrap();
+    city.restart().await;
+    let summary = city.has_ended(run).await;
+    let errors: Vec<_> = summary.errors.iter().map(|error| error.split(';').next().unwrap()).collect();
+    assert_eq!(errors, ["map.cases: the request is gone, and its bridge has not answered it"]);
 }
