@@ -44,7 +44,7 @@ impl From<ClioSetupError> for AuthError {
 }
 
 /// What it must find in the broker.
-const NEEDS: Needs = Needs { streams: &[], buckets: &[names::TOKENS], contents: false };
+const NEEDS: Needs = Needs { streams: &[], buckets: &[names::TOKENS, names::LEASES], contents: false };
 
 /// Serves the page on `listener` and the requests on NATS until `stop`. Replicas do so side by side.
 pub async fn run(
@@ -61,7 +61,7 @@ pub async fn run(
     let vault = Arc::new(Vault::open(&broker, &settings.key).await?);
     let links = Arc::new(Links::open(&broker, clock.clone()).await?);
     let clio = Arc::new(Clio::new(&settings)?);
-    let leases = Leases::open(&broker, clock.clone()).await?;
+    let leases = Leases::open(&broker).await?;
     let responder = Responder {
         broker: broker.clone(),
         vault: Arc::clone(&vault),

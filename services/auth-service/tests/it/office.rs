@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use auth_service::{AuthError, LinkReply, Settings, Status, StatusReply, subjects};
 use databridge_broker::Broker;
+use databridge_broker::async_nats::Request;
 use databridge_config::env::{ClioAppEnv, ClioEnv, KeyEnv, NatsEnv};
 use databridge_model::{TokenReply, TokenRequest};
 use databridge_nats_server::NatsServer;
@@ -111,7 +112,9 @@ impl Office {
 
     pub(crate) async fn ask<Q: Serialize, A: DeserializeOwned>(&self, subject: &'static str, body: &Q) -> A {
         let body = serde_json::to_vec(body).unwrap();
-        let reply = self.broker.client().request(subject, body.into()).await.unwrap();
+        // Longer than a renewal that a test holds.
+        let request = Request::new().payload(body.into()).timeout(Some(Duration::from_secs(40)));
+        let reply = self.broker.client().send_request(subject, request).await.unwrap();
         serde_json::from_slice(&reply.payload).unwrap_or_else(|e| panic!("{e}: {:?}", reply.payload))
     }
 
