@@ -319,7 +319,7 @@ async fn once_a_push_is_answered_all_contents_of_its_source_are_gone_and_no_othe
     let mut bench = Bench::at_work(60).await;
     let store = bench.broker.jetstream().get_object_store(names::CONTENT).await.unwrap();
     for name in ["gis.photos.=i1.10", "gis.photos.=i1.300000", "gis.photos.=i10.10"] {
-        store.put(name, &mut [7_u8; 300_000].as_slice()).await.unwrap();
+        store.put(name, &mut vec![7_u8; 300_000].as_slice()).await.unwrap();
     }
     let photo =
         Source { system: "gis".parse().unwrap(), collection: "photos".parse().unwrap(), id: "1".to_owned() };
