@@ -175,10 +175,14 @@ impl Gate {
 }
 
 impl State {
-    /// Once the window is over its limit counts anew; the next answer tells how the new one stands.
+    /// Once the window is over its limit counts anew; the next answer tells how the new one stands. Where no answer did
+    /// until as many calls were made, nothing is known any more.
     fn enter_new_window(&mut self, now: DateTime<Utc>) {
         if self.resets_at.take_if(|at| now >= *at).is_some() {
             self.left = Some(self.limit.saturating_sub(self.under_way));
+        }
+        if self.left == Some(0) && self.resets_at.is_none() && self.under_way == 0 {
+            self.left = None;
         }
     }
 }
@@ -289,6 +293,23 @@ mod tests {
             passes.push(pass);
         }
         assert_eq!(passes.len(), 3 + usize::try_from(free).unwrap());
+    }
+
+    #[test]
+    fn answers_that_say_nothing_of_the_limit_never_close_the_gate_for_good() {
+        let clock = Clock::system();
+        let gate = Gate::new(clock.clone());
+        gate.report(report(&clock, 0, 1));
+        clock.advance(TimeDelta::seconds(3));
+        for _ in 0..120 {
+            assert!(gate.free() > 0);
+            drop(gate.try_pass().unwrap());
+        }
+        let one = gate.try_pass().unwrap();
+        assert_eq!(gate.free(), 0, "as before the first report, one call goes alone");
+        drop(one);
+        gate.report(report(&clock, 49, 30));
+        assert_eq!(gate.free(), 49);
     }
 
     #[test]
