@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::context::{GetStreamErrorKind, PublishErrorKind};
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream;
 use databridge_model::SystemName;
@@ -73,14 +73,32 @@ const MB: i64 = 1024 * 1024;
 pub async fn ensure(broker: &Broker) -> Result<(), TopologyError> {
     let replicas = broker.replicas;
     for config in streams(replicas).into_iter().chain(buckets(replicas)) {
-        let name = config.name.clone();
-        broker
-            .jetstream
-            .create_or_update_stream(config)
-            .await
-            .map_err(|error| failed("stream", &name, &error))?;
+        make(broker, config).await?;
     }
     put_first_in_push(broker).await
+}
+
+/// How long the broker may have no leader, as when one of three servers has just died.
+const WITHOUT_LEADER: Duration = Duration::from_secs(30);
+
+async fn make(broker: &Broker, config: stream::Config) -> Result<(), TopologyError> {
+    let name = config.name.clone();
+    let deadline = tokio::time::Instant::now() + WITHOUT_LEADER;
+    loop {
+        let making = Box::pin(broker.jetstream.create_or_update_stream(config.clone()));
+        let made = broker.unless_denied(&[&name], making).await;
+        let Err(error) = made.map_err(|denied| failed("stream", &name, &denied))? else { return Ok(()) };
+        let may_pass = match error.kind() {
+            CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable => true,
+            CreateStreamErrorKind::JetStream(error) => error.code() == 503,
+            _ => false,
+        };
+        if !may_pass || tokio::time::Instant::now() >= deadline {
+            return Err(failed("stream", &name, &error));
+        }
+        tracing::debug!(%error, name, "A stream cannot be made ready yet.");
+        tokio::time::sleep(LOOKED_APART).await;
+    }
 }
 
 /// Puts a message that nobody takes at the beginning of PUSH.
