@@ -26,11 +26,11 @@ ENV CARGO_TERM_COLOR=never
 # How many compilers run at once; as many as there are cores if it is not given.
 ARG CARGO_BUILD_JOBS
 COPY --from=manifests /src .
-RUN cargo build --release --locked --workspace --exclude it --bins
+RUN cargo build --release --locked --workspace --exclude it --exclude torture --bins
 COPY . .
 # A file that is older than what was built of its empty stand-in would be taken for built.
 RUN find common services tests -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked --workspace --exclude it --bins \
+    && cargo build --release --locked --workspace --exclude it --exclude torture --bins \
     && mkdir /out && find target/release -maxdepth 1 -type f -executable -exec cp {} /out \;
 
 FROM debian:bookworm-slim AS runtime

@@ -17,6 +17,7 @@ use sandbox::clio::hand::MatterEdit;
 use serde_json::json;
 
 use self::aftermath::{PATIENCE, follow_to_the_end, must_be_tidy};
+pub use self::aftermath::{ask, left_over};
 use self::trap::{Trap, Victim, restart};
 use crate::town::{Town, object_id, text, value};
 use crate::watch::until;
@@ -56,7 +57,7 @@ pub struct Crashes {
 impl Crashes {
     /// A town in which both sides agree already.
     async fn during(flow: Flow) -> anyhow::Result<Self> {
-        let town = Town::of_processes(4).await?;
+        let town = Box::pin(Town::of_processes(4)).await?;
         town.migrate().await?;
         Ok(Self { town, flow, rounds: 0, edits: Vec::new() })
     }

@@ -7,6 +7,7 @@ pub mod legacy;
 pub mod picture;
 pub mod processes;
 pub mod rights;
+pub mod service;
 pub mod town;
 pub mod watch;
 

@@ -18,10 +18,26 @@ use crate::rights;
 /// The names of the services.
 pub const SERVICES: [&str; 4] = ["reconciler", "gis-bridge", "clio-bridge", "auth-service"];
 
+/// What runs one service: a program, and what it is told before the service's name.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its first arguments.
+    pub first: Vec<String>,
+}
+
+impl Program {
+    /// The program `service-under-test`: beside the program that runs, or above it where that is a test.
+    fn under_test() -> anyhow::Result<Self> {
+        Ok(Self { path: built("service-under-test")?, first: Vec::new() })
+    }
+}
+
 /// The running services.
 #[derive(Debug)]
 pub struct Processes {
-    program: PathBuf,
+    program: Program,
     environment: BTreeMap<String, String>,
     listen: SocketAddr,
     /// Whether each service signs in to NATS as itself.
@@ -30,8 +46,13 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// Starts all services.
-    pub fn start(office: &Office, config: &Path, listen: SocketAddr) -> anyhow::Result<Self> {
+    /// Starts all services, by the program `service-under-test` unless another is given.
+    pub fn start(
+        office: &Office,
+        config: &Path,
+        listen: SocketAddr,
+        program: Option<Program>,
+    ) -> anyhow::Result<Self> {
         let environment = [
             ("NATS_URL", office.nats.nats_url.clone()),
             ("NATS_ACK_WAIT_SECONDS", office.nats.nats_ack_wait_seconds.to_string()),
@@ -45,8 +66,8 @@ impl Processes {
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let signs_in = office.nats.nats_user.is_some();
-        let mut processes =
-            Self { program: program()?, environment, listen, signs_in, running: BTreeMap::new() };
+        let program = program.map_or_else(Program::under_test, Ok)?;
+        let mut processes = Self { program, environment, listen, signs_in, running: BTreeMap::new() };
         for service in SERVICES {
             processes.start_one(service, None)?;
         }
@@ -55,8 +76,9 @@ impl Processes {
 
     /// Starts one service, with the order for a fail point if one is given: `kill:<name>`, `hold:<name>:<file>`.
     pub fn start_one(&mut self, service: &'static str, failpoint: Option<&str>) -> anyhow::Result<()> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.program.path);
         command
+            .args(&self.program.first)
             .arg(service)
             .arg("--listen")
             .arg(self.listen.to_string())
@@ -112,11 +134,6 @@ impl Processes {
     pub fn pid(&self, service: &str) -> Option<u32> {
         self.running.get(service).and_then(Child::id)
     }
-}
-
-/// The program `service-under-test`: beside the program that runs, or above it where that is a test.
-fn program() -> anyhow::Result<PathBuf> {
-    built("service-under-test")
 }
 
 /// A program of this package, as it was built with the one that runs.

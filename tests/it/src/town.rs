@@ -24,7 +24,7 @@ use sandbox::{Admin, ClioOptions, GisOptions, Sandbox, SandboxOptions};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use crate::processes::Processes;
+use crate::processes::{Processes, Program};
 use crate::rights;
 
 /// How a town is set up.
@@ -40,6 +40,8 @@ pub struct TownOptions {
     pub rate_limit: Option<u32>,
     /// Each service as a process of its own, to be killed, instead of all in the test's process.
     pub processes: bool,
+    /// What runs a service as a process; the program `service-under-test` if absent.
+    pub program: Option<Program>,
     /// Connect Clio and run bootstrap.
     pub connected: bool,
     /// The fixed token for the map (`GIS_TOKEN`).
@@ -62,6 +64,7 @@ impl Default for TownOptions {
             overlap_seconds: 1,
             rate_limit: None,
             processes: false,
+            program: None,
             connected: true,
             gis_token: None,
             gis_login: None,
@@ -200,7 +203,7 @@ impl Town {
         if options.processes {
             let listen = listener.local_addr()?;
             drop(listener);
-            town.processes = Some(Processes::start(&town.office, &config, listen)?);
+            town.processes = Some(Processes::start(&town.office, &config, listen, options.program)?);
         } else {
             town.services = Some(town.office.open(listener, town.stop.child_token()).await?);
         }

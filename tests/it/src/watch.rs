@@ -115,10 +115,15 @@ impl Town {
 
     /// All messages of a stream.
     pub async fn messages(&self, stream: &str) -> anyhow::Result<Vec<Stored>> {
+        self.messages_from(stream, 1).await
+    }
+
+    /// The messages of a stream from a sequence on.
+    pub async fn messages_from(&self, stream: &str, from: u64) -> anyhow::Result<Vec<Stored>> {
         let stream = self.broker.jetstream().get_stream(stream).await?;
         let state = stream.get_info().await?.state;
         let mut messages = Vec::new();
-        for sequence in state.first_sequence..=state.last_sequence {
+        for sequence in state.first_sequence.max(from)..=state.last_sequence {
             // A sequence may have been deleted, as an answered request is.
             let found = stream.get_raw_message(sequence).await.ok();
             if let Some(message) = found.filter(|message| message.subject.as_str() != names::FIRST_IN_PUSH) {

@@ -26,8 +26,9 @@ pub(super) async fn follow_to_the_end(town: &Town, run: RunId) -> anyhow::Result
     }
 }
 
-/// What a flow has left behind.
-async fn left_over(town: &Town) -> anyhow::Result<Vec<String>> {
+/// What is under way still: open runs, intents, records that wait for their parents, contents, requests, pushes; and
+/// dead letters.
+pub async fn left_over(town: &Town) -> anyhow::Result<Vec<String>> {
     let mut left = Vec::new();
     for (run, found) in town.broker.bucket::<Value>(names::RUNS).await?.all().await? {
         if found.value.get("ended_at").is_none_or(Value::is_null) {
@@ -90,7 +91,7 @@ pub(super) async fn cycle(town: &Town) -> anyhow::Result<()> {
 }
 
 /// Asks for a sync.
-pub(super) async fn ask(town: &Town, system: &str, request: SyncRequest) -> anyhow::Result<RunId> {
+pub async fn ask(town: &Town, system: &str, request: SyncRequest) -> anyhow::Result<RunId> {
     let subject = subject::sync_request(&system.parse()?, None);
     Ok(RunId(town.broker.publish(subject, &request, &Envelope::default()).await?))
 }

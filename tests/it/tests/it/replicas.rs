@@ -28,7 +28,7 @@ async fn town(litigations: usize, replicas: usize) -> anyhow::Result<(Town, Vec<
     let mut all: Vec<_> = town.processes.take().into_iter().collect();
     while all.len() < replicas {
         let free = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-        all.push(Processes::start(&town.office, &town.config, free)?);
+        all.push(Processes::start(&town.office, &town.config, free, None)?);
     }
     Ok((town, all))
 }
