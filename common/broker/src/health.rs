@@ -156,7 +156,7 @@ fn subject_of(service: &str) -> String {
 }
 
 /// The name of this machine or container.
-pub(crate) fn host() -> String {
+pub fn host() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
 }

@@ -28,6 +28,8 @@ pub mod names {
     pub const FIRST_IN_PUSH: &str = "later.first";
     /// Dead letters.
     pub const DEAD: &str = "DEAD";
+    /// What people did by hand.
+    pub const AUDIT: &str = "AUDIT";
     /// Bucket: the links.
     pub const LINKS: &str = "links";
     /// Bucket: effects under way.
@@ -247,6 +249,7 @@ fn streams(replicas: usize) -> Vec<stream::Config> {
                 ],
             )
         },
+        stream::Config { max_age: 400 * DAY, max_bytes: 128 * MB, ..base(names::AUDIT, &["audit.>"]) },
         stream::Config {
             // The object store `content`, as ADR-20 lays it out. Who asked for a content deletes it; what nobody
             // deleted, because its process died, goes by itself. Each bridge brings four at a time: room for eight of

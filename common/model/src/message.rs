@@ -1,5 +1,6 @@
 //! The bodies of the durable messages, and of the requests for tokens; a file for each kind.
 
+mod audit;
 mod body;
 mod content;
 mod dead;
@@ -11,6 +12,7 @@ mod run;
 mod sync;
 mod token;
 
+pub use audit::Audit;
 pub use body::{BodyError, decode};
 pub use content::{ContentObject, ContentReply, ContentRequest};
 pub use dead::{DeadAttempt, DeadLetter};

@@ -3,7 +3,7 @@
 use schemars::schema_for;
 
 use crate::{
-    Conflict, ContentReply, DeadLetter, Listed, Outcome, Parked, PullResult, PushRequest, RunSummary,
+    Audit, Conflict, ContentReply, DeadLetter, Listed, Outcome, Parked, PullResult, PushRequest, RunSummary,
     SyncRequest, Waiting, WouldPush,
 };
 
@@ -16,6 +16,7 @@ pub fn all() -> Vec<(&'static str, serde_json::Value)> {
         ("outcome", schema_for!(Outcome).to_value()),
         ("content-reply", schema_for!(ContentReply).to_value()),
         ("dead-letter", schema_for!(DeadLetter).to_value()),
+        ("audit", schema_for!(Audit).to_value()),
         ("run-listed", schema_for!(Listed).to_value()),
         ("run-parked", schema_for!(Parked).to_value()),
         ("run-conflict", schema_for!(Conflict).to_value()),

@@ -48,6 +48,10 @@ pub enum Command {
     Import(ImportArgs),
     /// Shows the schedules, or pauses, resumes or runs one
     Schedules(SchedulesArgs),
+    /// Looks through the messages that could not be processed, and deals with them
+    Dead(DeadArgs),
+    /// Shows what people did by hand, such as discarding a dead letter
+    Audit,
     /// Looks after the routes
     #[command(subcommand)]
     Routes(RoutesCommand),
@@ -181,6 +185,71 @@ pub struct SchedulesNamed {
 pub struct ScheduleArgs {
     /// Its name in schedules.toml
     pub name: String,
+}
+
+/// `databridge dead`
+#[derive(Debug, Args)]
+pub struct DeadArgs {
+    /// What to do; to list them if left out
+    #[command(subcommand)]
+    pub command: Option<DeadCommand>,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DeadCommand {
+    /// Lists them: number, moment, what it was, which record, why
+    List(DeadFilter),
+    /// Shows one: the whole message, its attempts, and what can be done
+    Show {
+        /// Its number
+        number: u64,
+    },
+    /// Gives one another body, which is checked before it takes the place of the old one
+    Edit {
+        /// Its number
+        number: u64,
+        /// A file with the new body, or - for standard input
+        #[arg(long)]
+        body: PathBuf,
+    },
+    /// Has messages dealt with again, and takes them out here
+    Replay(DeadChoice),
+    /// Takes messages away for good; `databridge audit` keeps what they were
+    Discard(DeadChoice),
+}
+
+/// Which dead letters.
+#[derive(Debug, Default, Args)]
+pub struct DeadFilter {
+    /// What it was: sync, pull, push, outcome or run
+    #[arg(long)]
+    pub stage: Option<String>,
+    /// Its system
+    #[arg(long)]
+    pub system: Option<String>,
+    /// Its collection
+    #[arg(long)]
+    pub collection: Option<String>,
+    /// The key of its record
+    #[arg(long)]
+    pub key: Option<String>,
+    /// A text that the reason contains
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
+/// Dead letters by their numbers, by a filter, or all.
+#[derive(Debug, Args)]
+pub struct DeadChoice {
+    /// Their numbers
+    pub numbers: Vec<u64>,
+    /// Those that a filter takes
+    #[command(flatten)]
+    pub filter: DeadFilter,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `databridge routes`

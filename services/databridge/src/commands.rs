@@ -1,5 +1,6 @@
 //! The commands that speak to running services.
 
+mod dead;
 mod import;
 mod plan;
 mod schedules;
@@ -20,6 +21,7 @@ use crate::cli::{ConnectArgs, KeyArgs, MigrateArgs, SyncArgs};
 use crate::follow::{self, Story};
 use crate::report;
 
+pub use self::dead::{audit, dead};
 pub use self::import::{import, import_of};
 pub use self::plan::plan;
 pub use self::schedules::schedules;

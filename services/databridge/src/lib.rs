@@ -58,6 +58,8 @@ pub async fn run(cli: Cli) -> Result<bool> {
         Command::Plan(args) => commands::plan(&args).await,
         Command::Import(args) => commands::import(&args).await,
         Command::Schedules(args) => commands::schedules(&args).await,
+        Command::Dead(args) => commands::dead(&args).await,
+        Command::Audit => commands::audit().await,
         Command::Routes(RoutesCommand::Check) => routes_check::run(),
         Command::Key(args) => commands::key(&args),
     }

@@ -9,6 +9,7 @@
 
 mod buckets;
 mod connecting;
+mod dead;
 mod leases;
 mod office;
 mod pages;

@@ -9,6 +9,7 @@ mod bad_messages;
 mod both_ways;
 mod calls;
 mod calls_whole;
+mod dead_letters;
 mod demo;
 mod foreign_client;
 mod hpd;

@@ -1,0 +1,198 @@
+//! `databridge dead` and `databridge audit`
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, SecondsFormat, Utc};
+use databridge_broker::async_nats::jetstream::stream::LastRawMessageErrorKind;
+use databridge_broker::{Buried, Corpse, DeadLetters, Filter, health, names};
+use databridge_model::{Audit, Key, decode};
+
+use crate::cli::{DeadArgs, DeadChoice, DeadCommand, DeadFilter};
+use crate::commands::broker;
+
+/// `databridge dead`
+pub async fn dead(args: &DeadArgs) -> anyhow::Result<bool> {
+    let broker = broker().await?;
+    let letters = DeadLetters::open(&broker, &somebody()).await?;
+    match args.command.as_ref() {
+        None => list(&letters, &DeadFilter::default()).await?,
+        Some(DeadCommand::List(filter)) => list(&letters, filter).await?,
+        Some(DeadCommand::Show { number }) => println!("{}", shown(&letters.get(*number).await?)),
+        Some(DeadCommand::Edit { number, body }) => {
+            let now = letters.edit(*number, &read(body)?).await?;
+            println!("{number} is {now} now; `databridge dead replay {now}` has it dealt with again");
+        }
+        Some(DeadCommand::Replay(choice)) => {
+            return each(&letters, choice, async |number| {
+                let stored = letters.replay(number).await?;
+                Ok(format!("{number} goes again, as message {stored}"))
+            })
+            .await;
+        }
+        Some(DeadCommand::Discard(choice)) => {
+            return each(&letters, choice, async |number| {
+                letters.discard(number).await?;
+                Ok(format!("{number} is discarded"))
+            })
+            .await;
+        }
+    }
+    Ok(true)
+}
+
+/// `databridge audit`
+pub async fn audit() -> anyhow::Result<bool> {
+    let broker = broker().await?;
+    let stream = broker.jetstream().get_stream_no_info(names::AUDIT).await?;
+    let mut from = 1;
+    loop {
+        let message = match stream.get_first_raw_message_by_subject(">", from).await {
+            Ok(message) => message,
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => break,
+            Err(error) => return Err(error.into()),
+        };
+        from = message.sequence + 1;
+        match decode::<Audit>("what somebody did", &message.payload) {
+            Ok(done) => {
+                println!("{} {}: {} {}", moment(done.at), done.by, done.action, done.about);
+                if let Some(more) = &done.more {
+                    println!("    {more}");
+                }
+            }
+            Err(error) => println!("{}: {error}", message.subject),
+        }
+    }
+    if from == 1 {
+        println!("Nobody has done anything by hand.");
+    }
+    Ok(true)
+}
+
+async fn list(letters: &DeadLetters, filter: &DeadFilter) -> anyhow::Result<()> {
+    let filter = filter_of(filter)?;
+    let found = letters.all(&filter).await?;
+    for buried in &found {
+        println!("{}", line(buried));
+    }
+    match found.len() {
+        0 if filter.is_all() => println!("There are no dead letters."),
+        0 => println!("There are no dead letters of these."),
+        count => println!("{count} in all; `databridge dead show NUMBER` shows one"),
+    }
+    Ok(())
+}
+
+/// Does something to each of those that were chosen, and goes on where it fails for one.
+async fn each(
+    letters: &DeadLetters,
+    choice: &DeadChoice,
+    action: impl AsyncFn(u64) -> anyhow::Result<String>,
+) -> anyhow::Result<bool> {
+    let filter = filter_of(&choice.filter)?;
+    let numbers = match (choice.numbers.is_empty(), filter.is_all(), choice.all) {
+        (false, true, false) => choice.numbers.clone(),
+        (true, false, false) | (true, true, true) => {
+            letters.all(&filter).await?.iter().map(|buried| buried.sequence).collect()
+        }
+        (true, true, false) => bail!("say which: their numbers, a filter such as --stage push, or --all"),
+        _ => bail!("numbers, a filter and --all exclude each other"),
+    };
+    if numbers.is_empty() {
+        println!("There are no dead letters of these.");
+    }
+    let mut well = true;
+    for number in numbers {
+        match action(number).await {
+            Ok(done) => println!("{done}"),
+            Err(error) => {
+                well = false;
+                println!("{number}: {error}");
+            }
+        }
+    }
+    Ok(well)
+}
+
+fn filter_of(args: &DeadFilter) -> anyhow::Result<Filter> {
+    let key = args.key.as_ref().map(|key| Key::parse(key).with_context(|| format!("`{key}` is no key")));
+    for part in [&args.stage, &args.system, &args.collection].into_iter().flatten() {
+        let is_word =
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        anyhow::ensure!(is_word, "`{part}` is no name: it has letters, digits, `_` and `-` only");
+    }
+    Ok(Filter {
+        stage: args.stage.clone(),
+        system: args.system.clone(),
+        collection: args.collection.clone(),
+        key: key.transpose()?,
+        reason: args.reason.clone(),
+    })
+}
+
+/// One in a line.
+fn line(buried: &Buried) -> String {
+    let why = match &buried.what {
+        Corpse::Letter(letter) => format!("{}: {}", letter.subject, letter.error),
+        Corpse::Advisory(text) => format!("nats-server gave a message up: {}", shortened(text)),
+        Corpse::Unreadable(why) => format!("{}: {why}", buried.subject),
+    };
+    format!("{:>6}  {}  {why}", buried.sequence, moment(buried.at))
+}
+
+/// One whole.
+fn shown(buried: &Buried) -> String {
+    let number = buried.sequence;
+    let mut lines = vec![format!("dead letter {number}, {}, {}", moment(buried.at), buried.subject)];
+    match &buried.what {
+        Corpse::Letter(letter) => {
+            lines.push(format!("was      {} of {}, on {}", letter.sequence, letter.stream, letter.subject));
+            lines.push(format!("because  {}", letter.error));
+            let tries = letter.attempts.iter();
+            lines.extend(tries.map(|attempt| format!("tried    {} {}", moment(attempt.at), attempt.error)));
+            lines.push(match (&letter.body, &letter.body_base64) {
+                (Some(text), _) => pretty(text),
+                (None, Some(text)) => format!("no text; in base64: {text}"),
+                (None, None) => "its body was too large to be kept".to_owned(),
+            });
+            lines.push(format!("`databridge dead replay {number}` has it dealt with again, `edit {number} --body FILE` before that if it is wrong"));
+        }
+        Corpse::Advisory(text) => {
+            lines.push("nats-server says that it gave a message up. After it was killed, an \"Unacknowledged message was deleted\" is none: that was done.".to_owned());
+            lines.push(pretty(text));
+        }
+        Corpse::Unreadable(why) => lines.push(format!("it cannot be read: {why}")),
+    }
+    lines.push(format!("`databridge dead discard {number}` takes it away"));
+    lines.join("\n")
+}
+
+fn pretty(text: &str) -> String {
+    let value = serde_json::from_str::<serde_json::Value>(text);
+    value.and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_else(|_| text.to_owned())
+}
+
+fn shortened(text: &str) -> String {
+    let short: String = text.chars().take(120).collect();
+    if short.len() < text.len() { format!("{short}...") } else { short }
+}
+
+fn moment(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+/// Who works here, for the audit.
+fn somebody() -> String {
+    let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    format!("{}@{}", name.unwrap_or_else(|| "somebody".to_owned()), health::host())
+}
