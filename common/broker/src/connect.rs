@@ -1,5 +1,6 @@
 //! The connection.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub enum ConnectError {
         /// Why.
         source: async_nats::ConnectError,
     },
+    /// The files for TLS are not as they should be.
+    #[error("{0}")]
+    Tls(String),
     /// The server does not let us subscribe.
     #[error("NATS cannot be listened to: {0}")]
     Subscribe(#[from] async_nats::SubscribeError),
@@ -87,7 +91,7 @@ impl Broker {
         let deadline = tokio::time::Instant::now() + patience;
         let client = loop {
             let (counted, denied) = (Arc::clone(&losses), denials.clone());
-            let options = signed_in(settings, service)
+            let options = signed_in(settings, service)?
                 .name(service)
                 .connection_timeout(Duration::from_secs(5))
                 .ping_interval(Duration::from_secs(5))
@@ -185,10 +189,25 @@ impl Broker {
 
 /// How the connection is made: as which user, and by TLS where the settings say so. Answers come under a subject of the
 /// service's own, so that its rights need not include those of others.
-fn signed_in(settings: &NatsEnv, service: &str) -> ConnectOptions {
+fn signed_in(settings: &NatsEnv, service: &str) -> Result<ConnectOptions, ConnectError> {
     let mut options = ConnectOptions::new().custom_inbox_prefix(format!("_INBOX_{service}"));
     if let (Some(user), Some(password)) = (&settings.nats_user, &settings.nats_password) {
         options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
+    }
+    let files = [
+        ("NATS_CA_FILE", &settings.nats_ca_file),
+        ("NATS_CERT_FILE", &settings.nats_cert_file),
+        ("NATS_KEY_FILE", &settings.nats_key_file),
+    ];
+    for (name, file) in files {
+        if let Some(Err(error)) = file.as_ref().map(std::fs::File::open) {
+            let file = file.as_deref().unwrap_or(Path::new("")).display();
+            return Err(ConnectError::Tls(format!("{name} names {file}, which cannot be read: {error}")));
+        }
+    }
+    if settings.nats_cert_file.is_some() != settings.nats_key_file.is_some() {
+        let both = "NATS_CERT_FILE and NATS_KEY_FILE go together: set both, or neither";
+        return Err(ConnectError::Tls(both.to_owned()));
     }
     if let Some(authority) = &settings.nats_ca_file {
         options = options.add_root_certificates(authority.clone()).require_tls(true);
@@ -196,7 +215,7 @@ fn signed_in(settings: &NatsEnv, service: &str) -> ConnectOptions {
     if let (Some(certificate), Some(key)) = (&settings.nats_cert_file, &settings.nats_key_file) {
         options = options.add_client_certificate(certificate.clone(), key.clone());
     }
-    options
+    Ok(options)
 }
 
 fn note(event: &Event, losses: &watch::Sender<u64>, denials: &Denials) {

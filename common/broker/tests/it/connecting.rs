@@ -59,6 +59,19 @@ async fn a_server_that_is_not_there_is_named_with_its_variable_and_without_the_p
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_the_files_for_tls_is_told_by_variable_and_file() {
+    let refused = async |settings: NatsEnv| {
+        let connected = Broker::connect(&settings, "test", Clock::system(), Duration::from_millis(500)).await;
+        connected.unwrap_err().to_string()
+    };
+    let here = || NatsEnv::at("tls://127.0.0.1:1".to_owned());
+    let missing = refused(NatsEnv { nats_ca_file: Some("/nowhere/ca.pem".into()), ..here() }).await;
+    assert!(missing.starts_with("NATS_CA_FILE names /nowhere/ca.pem, which cannot be read"), "{missing}");
+    let half = refused(NatsEnv { nats_cert_file: Some("Cargo.toml".into()), ..here() }).await;
+    assert_eq!(half, "NATS_CERT_FILE and NATS_KEY_FILE go together: set both, or neither");
+}
+
+#[tokio::test]
 async fn making_everything_ready_twice_changes_nothing() {
     let office = Office::open().await;
     let bucket = office.broker.bucket::<String>(names::TOKENS).await.unwrap();
