@@ -19,7 +19,7 @@ use databridge_seal::MasterKey;
 use indicatif::ProgressBar;
 use sandbox::client::{GisEdit, GisFeature};
 use sandbox::clio::hand::{MatterEdit, MatterPage};
-use sandbox::openapi::Spec;
+use sandbox::openapi::{Spec, Specification};
 use sandbox::{Admin, ClioOptions, GisOptions, Sandbox, SandboxOptions};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -151,7 +151,7 @@ impl Town {
                 ..ClioOptions::default()
             },
             gis: options.gis,
-            specification: specification(),
+            specification: specification().map(|spec| spec as Arc<dyn Specification>),
             ..SandboxOptions::default()
         })
         .await?;

@@ -21,7 +21,7 @@ use crate::clio::http_date;
 use crate::clock::Clock;
 use crate::faults::{Action, Faults, Fired, Struck, arcgis_error};
 use crate::listener::Scissors;
-use crate::openapi::Spec;
+use crate::openapi::Specification;
 use crate::traffic::{Recorder, Traffic};
 use crate::{clio, gis};
 
@@ -57,7 +57,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// A gateway before these routes, which holds every exchange with Clio against a specification where one is given.
-    pub(crate) fn new(systems: Router, clock: Clock, specification: Option<Arc<Spec>>) -> Self {
+    pub(crate) fn new(systems: Router, clock: Clock, specification: Option<Arc<dyn Specification>>) -> Self {
         Self {
             systems,
             clock,
@@ -121,7 +121,7 @@ impl Gateway {
 
 /// Holds every exchange against a specification.
 struct Judge {
-    spec: Arc<Spec>,
+    spec: Arc<dyn Specification>,
     found: Mutex<Vec<String>>,
 }
 

@@ -34,6 +34,19 @@ pub enum SpecError {
     },
 }
 
+/// What exchanges are held against. A program that holds them against nothing does without the code of [`Spec`], which
+/// makes a tenth of it.
+pub trait Specification: std::fmt::Debug + Send + Sync {
+    /// What is wrong with a recorded exchange.
+    fn check(&self, traffic: &Traffic) -> Vec<String>;
+}
+
+impl Specification for Spec {
+    fn check(&self, traffic: &Traffic) -> Vec<String> {
+        Self::check(self, traffic)
+    }
+}
+
 /// The specification.
 pub struct Spec {
     document: Value,

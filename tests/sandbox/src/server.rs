@@ -26,7 +26,7 @@ use crate::gateway::{self, AsItIs, Gateway};
 use crate::gis::{self, GisOptions, GisState};
 use crate::keep::{self, KeepError, Keeper, KeptState};
 use crate::listener::{CuttableListener, Scissors};
-use crate::openapi::Spec;
+use crate::openapi::Specification;
 
 /// How long open requests have to end at a stop.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ pub struct SandboxOptions {
     /// documents are kept in folders beside it, of the same name with the endings `attachments` and `documents`.
     pub keep: Option<PathBuf>,
     /// Clio's specification, against which every exchange is held; see [`Sandbox::violations`].
-    pub specification: Option<Arc<Spec>>,
+    pub specification: Option<Arc<dyn Specification>>,
 }
 
 impl Default for SandboxOptions {
