@@ -174,17 +174,13 @@ impl Said {
                 if message.subject.ends_with(".conflict") {
                     let conflict: Conflict = serde_json::from_slice(&message.body)?;
                     self.conflicts += 1;
-                    self.losers.insert(plain(&conflict.loser));
+                    self.losers.insert(conflict.loser.to_plain());
                 } else if stream == names::OUTCOME {
                     let outcome: databridge_model::Outcome = serde_json::from_slice(&message.body)?;
-                    self.carried_over.extend(outcome.shown.values().map(plain));
+                    self.carried_over.extend(outcome.shown.values().map(Value::to_plain));
                 }
             }
         }
         Ok(())
     }
-}
-
-fn plain(value: &Value) -> String {
-    value.to_plain()
 }

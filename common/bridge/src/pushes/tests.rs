@@ -331,9 +331,7 @@ async fn once_a_push_is_answered_all_contents_of_its_source_are_gone_and_no_othe
     bench.system.release("E-1");
     assert_eq!(bench.outcome().await, "photo");
     let gone = async { while bench.kept().await != (1, 3) {} };
-    tokio::time::timeout(Duration::from_secs(30), gone)
-        .await
-        .expect("the contents of the other source are left alone");
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("its contents stay, or another's go");
     store.get("gis.photos.=i10.10").await.unwrap();
     bench.end().await;
 }
