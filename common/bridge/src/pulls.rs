@@ -1,16 +1,17 @@
 //! Answering sync requests: pages of records into PULL, each with its cursor.
 
+mod listing;
 mod shared;
 mod trouble;
 
 use std::sync::Arc;
 
 use databridge_broker::{
-    BatchError, Broker, Cursor, CursorStore, Envelope, Handler, Inbox, Job, PublishError, TopologyError,
-    Verdict, Worker, consumers, names,
+    Broker, Cursor, Envelope, Handler, Inbox, Job, PublishError, TopologyError, Verdict, Worker, consumers,
+    names,
 };
 use databridge_http::{CallError, ErrorClass};
-use databridge_model::subject::{self, CursorLane};
+use databridge_model::subject;
 use databridge_model::{
     CollectionName, DeadLetter, Failure, FailureClass, KeyToken, Listed, Mode, Parked, PullResult, ReadAfter,
     RunId, SyncRequest,
@@ -19,7 +20,7 @@ use databridge_runtime::CancellationToken;
 
 use self::shared::{Ask, SharedListings};
 use self::trouble::Trouble;
-use crate::{Next, OutsideSystem, Page, Shown, Span, Start};
+use crate::{OutsideSystem, Page, Shown, Span};
 
 /// Answers a system's sync requests.
 #[derive(Debug)]
@@ -219,152 +220,6 @@ impl<S: OutsideSystem> Part<'_, S> {
         }
     }
 
-    /// A listing whose pages are committed with a cursor, and which goes on where it broke off.
-    async fn with_cursor(&self, tally: &mut Tally) -> Result<Result<(), CallError>, Trouble> {
-        let lane = if self.request.mode == Mode::Incremental { CursorLane::Live } else { CursorLane::Full };
-        let (broker, system) = (&self.pulls.broker, &self.pulls.system);
-        let (mut store, found) =
-            CursorStore::open::<CursorPlace<S::Place>>(broker, system.name(), &self.collection, lane).await?;
-        tally.goes_on = found.as_ref().is_some_and(|cursor| {
-            let is_at_it = matches!(cursor.place, CursorPlace::Listing(_));
-            cursor.request == self.sequence || (is_at_it && self.request.mode == Mode::Incremental)
-        });
-        let mut cursor = match found {
-            Some(cursor) if cursor.request == self.sequence && cursor.done => {
-                tally.come_to(&cursor);
-                self.rest_live_cursor_after(lane, &cursor).await?;
-                return Ok(Ok(()));
-            }
-            Some(cursor) if cursor.request == self.sequence => cursor,
-            found => match self.begin(found.map(|cursor| cursor.place)).await {
-                Ok(place) => {
-                    Cursor { request: self.sequence, done: false, records: 0, pull_last: Some(0), place }
-                }
-                Err(error) => return Ok(Err(error)),
-            },
-        };
-        loop {
-            tally.come_to(&cursor);
-            let left = self.left(cursor.records);
-            let CursorPlace::Listing(place) = cursor.place.clone() else {
-                // Nothing changed, or the listing was at its end.
-                cursor.done = true;
-                let resting = cursor.place.clone();
-                store
-                    .commit(Vec::new(), &mut cursor, Some(self.run), |_| resting.clone(), resting.clone())
-                    .await?;
-                break;
-            };
-            let read_after = broker.read_after().await?;
-            tally.pages += 1;
-            let page = match system.page(&self.collection, &place, left.min(LARGEST_PAGE)).await {
-                Ok(page) => page,
-                Err(error) => return Ok(Err(error)),
-            };
-            self.tell(&page.notices).await?;
-            let after = match page.next {
-                Next::More(place) => CursorPlace::Listing(place),
-                Next::End(place) => CursorPlace::Resting(place),
-            };
-            let enough = self.left(cursor.records + page.records.len() as u64) == 0;
-            cursor.done = enough || matches!(after, CursorPlace::Resting(_));
-            let results = self.results(&page.records, read_after);
-            let within = |index: usize| {
-                page.records.get(index).map_or_else(
-                    || CursorPlace::Listing(place.clone()),
-                    |record| CursorPlace::Listing(system.place_after(&place, record)),
-                )
-            };
-            fail::fail_point!("pull.before-commit");
-            let too_large = store.commit(results, &mut cursor, Some(self.run), within, after).await?;
-            fail::fail_point!("pull.after-commit");
-            self.bury_too_large(too_large).await?;
-            tally.come_to(&cursor);
-            if cursor.done {
-                break;
-            }
-        }
-        self.rest_live_cursor_after(lane, &cursor).await?;
-        Ok(Ok(()))
-    }
-
-    /// Where a new request's listing begins, given where the cursor is.
-    async fn begin(&self, found: Option<CursorPlace<S::Place>>) -> Result<CursorPlace<S::Place>, CallError> {
-        let rested = match (self.request.mode, found) {
-            // An earlier listing broke off, or was bounded by `max_records`: this one goes on there, unless it is told
-            // from when to read.
-            (Mode::Incremental, Some(CursorPlace::Listing(place))) if self.request.since.is_none() => {
-                return Ok(CursorPlace::Listing(place));
-            }
-            (Mode::Incremental, Some(CursorPlace::Resting(place))) => Some(place),
-            _ => None,
-        };
-        match self.pulls.system.start(&self.collection, &self.span(), rested.as_ref()).await? {
-            Start::Nothing(place) => Ok(CursorPlace::Resting(place)),
-            Start::Listing(place) => Ok(CursorPlace::Listing(place)),
-        }
-    }
-
-    /// After a complete listing the next incremental one starts from it.
-    async fn rest_live_cursor_after(
-        &self,
-        lane: CursorLane,
-        full: &Cursor<CursorPlace<S::Place>>,
-    ) -> Result<(), Trouble> {
-        if lane != CursorLane::Full || self.request.max_records.is_some() {
-            return Ok(());
-        }
-        let (mut store, found) = CursorStore::open::<CursorPlace<S::Place>>(
-            &self.pulls.broker,
-            self.pulls.system.name(),
-            &self.collection,
-            CursorLane::Live,
-        )
-        .await?;
-        if found.is_some_and(|live| live.request > self.sequence) {
-            return Ok(());
-        }
-        let mut live = Cursor { records: 0, pull_last: Some(0), ..full.clone() };
-        let place = full.place.clone();
-        match store.commit(Vec::new(), &mut live, Some(self.run), |_| place.clone(), place.clone()).await {
-            Ok(_) | Err(BatchError::Moved) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// A listing that moves no cursor, for `since` and `dry_run`.
-    async fn without_cursor(&self, tally: &mut Tally) -> Result<Result<(), CallError>, Trouble> {
-        let system = &self.pulls.system;
-        let live = CursorStore::open::<CursorPlace<S::Place>>(
-            &self.pulls.broker,
-            system.name(),
-            &self.collection,
-            CursorLane::Live,
-        )
-        .await?
-        .1
-        .map(|cursor| cursor.place);
-        let mut place = match self.begin(live).await {
-            Ok(CursorPlace::Listing(place)) => place,
-            Ok(CursorPlace::Resting(_)) => return Ok(Ok(())),
-            Err(error) => return Ok(Err(error)),
-        };
-        loop {
-            let read_after = self.pulls.broker.read_after().await?;
-            let most = self.left(tally.records).min(LARGEST_PAGE);
-            tally.pages += 1;
-            let page = match system.page(&self.collection, &place, most).await {
-                Ok(page) => page,
-                Err(error) => return Ok(Err(error)),
-            };
-            self.publish_page(&page, read_after, tally).await?;
-            match page.next {
-                Next::More(next) if self.left(tally.records) > 0 => place = next,
-                _ => return Ok(Ok(())),
-            }
-        }
-    }
-
     async fn by_ids(&self, tally: &mut Tally) -> Result<Result<(), CallError>, Trouble> {
         for ids in self.request.ids.chunks(200) {
             let read_after = self.pulls.broker.read_after().await?;
@@ -467,14 +322,6 @@ impl<S: OutsideSystem> Part<'_, S> {
             .max_records
             .map_or(usize::MAX, |most| usize::try_from(most.saturating_sub(records)).unwrap_or(usize::MAX))
     }
-}
-
-/// A cursor's place: in the middle of a listing, or at rest after one.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum CursorPlace<P> {
-    Listing(P),
-    Resting(P),
 }
 
 /// The failure that an error is told as.

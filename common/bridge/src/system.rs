@@ -226,6 +226,12 @@ pub trait OutsideSystem: Send + Sync + 'static {
         place.clone()
     }
 
+    /// From when on the next incremental listing reads that begins at this resting place, for people; `None` where it
+    /// cannot say.
+    fn reads_from(&self, _place: &Self::Place) -> Option<DateTime<Utc>> {
+        None
+    }
+
     /// These records; one that is not there is given with `deleted`.
     fn by_ids(
         &self,

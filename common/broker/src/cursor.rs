@@ -2,6 +2,7 @@
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use chrono::{DateTime, Utc};
 use databridge_model::subject::{self, CursorLane};
 use databridge_model::{CollectionName, KeyToken, PullResult, RunId, SystemName};
 use serde::de::DeserializeOwned;
@@ -23,8 +24,24 @@ pub struct Cursor<P> {
     /// The sequence of the last record published for it; 0 if there were none. Absent in a stored cursor whose batch
     /// had records: there it is the cursor's own sequence less one, which [`CursorStore::open`] fills in.
     pub pull_last: Option<u64>,
+    /// From when the next incremental listing reads, where the bridge can say: for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads_from: Option<DateTime<Utc>>,
+    /// A person's word: the next incremental listing begins there, and not at `place`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_at: Option<BeginAt>,
     /// The bridge's own: the watermark, the place in the listing.
     pub place: P,
+}
+
+/// Where a person wants an incremental listing to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BeginAt {
+    /// It reads all.
+    Start,
+    /// It reads what has changed since.
+    Moment(DateTime<Utc>),
 }
 
 /// One cursor subject in PULL, written by compare-and-set.
@@ -108,6 +125,11 @@ impl CursorStore {
         cursor.place = last;
         self.store(batch, cursor, run).await?;
         Ok(too_large)
+    }
+
+    /// Where it stands in its stream.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     async fn store<P: Serialize>(

@@ -1,23 +1,23 @@
 //! Dead letters, for a person who looks through them, mends them, and has them dealt with again.
 
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use base64::Engine;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use databridge_model::{
-    Audit, BodyError, DeadAttempt, DeadLetter, Key, Listed, Outcome, PullResult, PushId, PushRequest,
-    SyncRequest, decode,
+    BodyError, DeadAttempt, DeadLetter, Key, Listed, Outcome, PullResult, PushId, PushRequest, SyncRequest,
+    decode,
 };
 
-use crate::{Broker, Envelope, PublishError, names};
+use crate::{Auditor, Broker, Envelope, PublishError, ReadError, names};
 
 /// The dead letters.
 #[derive(Clone, Debug)]
 pub struct DeadLetters {
     broker: Broker,
     stream: Stream<()>,
-    /// Who does what is done here, for the audit.
-    by: String,
+    /// Who does what is done here.
+    auditor: Auditor,
 }
 
 /// A message of the stream DEAD.
@@ -101,6 +101,9 @@ pub enum DeadError {
     /// Something cannot be stored.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The stream cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The stream cannot be used.
     #[error("the dead letters: NATS: {0}")]
     Broker(String),
@@ -110,18 +113,13 @@ impl DeadLetters {
     /// Opens them for somebody, whose name the audit keeps.
     pub async fn open(broker: &Broker, by: &str) -> Result<Self, DeadError> {
         let stream = broker.jetstream.get_stream_no_info(names::DEAD).await.map_err(|e| failed(&e))?;
-        Ok(Self { broker: broker.clone(), stream, by: by.to_owned() })
+        Ok(Self { broker: broker.clone(), stream, auditor: Auditor::new(broker, by) })
     }
 
     /// Those that a filter takes, in the order of their numbers.
     pub async fn all(&self, filter: &Filter) -> Result<Vec<Buried>, DeadError> {
         let (subject, mut from, mut found) = (filter.subject(), 1, Vec::new());
-        loop {
-            let next = match self.stream.get_first_raw_message_by_subject(&subject, from).await {
-                Ok(message) => message,
-                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(found),
-                Err(error) => return Err(failed(&error)),
-            };
+        while let Some(next) = self.broker.next_stored(names::DEAD, &subject, from).await? {
             from = next.sequence + 1;
             let buried = read(
                 next.sequence,
@@ -131,6 +129,7 @@ impl DeadLetters {
             );
             found.extend(Some(buried).filter(|buried| filter.takes(buried)));
         }
+        Ok(found)
     }
 
     /// The one of this number.
@@ -173,7 +172,7 @@ impl DeadLetters {
         let mut edited = DeadLetter { body: Some(body.to_owned()), body_base64: None, ..letter.clone() };
         edited.attempts.push(DeadAttempt {
             at: self.broker.clock().now(),
-            error: format!("its body was edited by {}", self.by),
+            error: format!("its body was edited by {}", self.auditor.by()),
         });
         let id = format!("edited-{}-{sequence}-{}", names::DEAD, edited.attempts.len());
         let stored = self.broker.publish(subject, &edited, &Envelope::default().with_id(id)).await?;
@@ -208,17 +207,9 @@ impl DeadLetters {
         about: &str,
         more: Option<String>,
     ) -> Result<(), DeadError> {
-        let audit = Audit {
-            at: self.broker.clock().now(),
-            by: self.by.clone(),
-            action: action.to_owned(),
-            about: format!("dead letter {sequence}, {about}"),
-            more,
-        };
-        // Once, however often what it tells of is begun.
-        let id = format!("{action}-{}-{sequence}", names::DEAD);
-        self.broker.publish(format!("audit.dead.{action}"), &audit, &Envelope::default().with_id(id)).await?;
-        Ok(())
+        let about = format!("dead letter {sequence}, {about}");
+        let id = format!("{}-{sequence}", names::DEAD);
+        Ok(self.auditor.note("dead", action, about, more, &id).await?)
     }
 
     async fn take_out(&self, sequence: u64) -> Result<(), DeadError> {

@@ -40,6 +40,8 @@ pub mod names {
     pub const WAITING: &str = "waiting";
     /// Bucket: the open runs, and for a time those that have ended.
     pub const RUNS: &str = "runs";
+    /// Bucket: conflicts; those that a person has settled go by themselves in the end.
+    pub const CONFLICTS: &str = "conflicts";
     /// Bucket: tokens, encrypted.
     pub const TOKENS: &str = "tokens";
     /// Bucket: what bootstrap found.
@@ -143,8 +145,10 @@ fn buckets(replicas: usize) -> Vec<stream::Config> {
         subject_delete_marker_ttl: Some(Duration::from_secs(1)),
         ..base(names::LEASES)
     };
-    let runs = stream::Config { allow_message_ttl: true, ..base(names::RUNS) };
-    names::BUCKETS.into_iter().map(base).chain([runs, leases]).collect()
+    // Values that stay until something ends them.
+    let ending = [names::RUNS, names::CONFLICTS];
+    let ending = ending.map(|bucket| stream::Config { allow_message_ttl: true, ..base(bucket) });
+    names::BUCKETS.into_iter().map(base).chain(ending).chain([leases]).collect()
 }
 
 /// What a service must find before it can work.

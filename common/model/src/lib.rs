@@ -13,10 +13,10 @@ mod value;
 
 pub use key::{Key, KeyToken};
 pub use message::{
-    Audit, BodyError, Conflict, ContentObject, ContentReply, ContentRequest, DeadAttempt, DeadLetter,
-    Failure, FailureClass, Listed, Mode, Op, Outcome, OutcomeResult, Parked, PullResult, PushRequest,
-    ReadAfter, RunEvent, RunId, RunSummary, Source, SyncRequest, Target, TokenReply, TokenRequest, UnderWay,
-    Waiting, WouldPush, decode, token_fingerprint,
+    Audit, BodyError, Conflict, ConflictRecord, ContentObject, ContentReply, ContentRequest, DeadAttempt,
+    DeadLetter, Failure, FailureClass, Listed, Mode, Op, OtherValue, Outcome, OutcomeResult, Parked,
+    PullResult, PushRequest, ReadAfter, RunEvent, RunId, RunSummary, Settled, Source, SyncRequest, Target,
+    TokenReply, TokenRequest, UnderWay, Waiting, WonBecause, WouldPush, decode, token_fingerprint,
 };
 pub use name::{CollectionName, Name, NameError, SystemName};
 pub use push_id::PushId;

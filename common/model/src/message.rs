@@ -2,6 +2,7 @@
 
 mod audit;
 mod body;
+mod conflict;
 mod content;
 mod dead;
 mod failure;
@@ -14,6 +15,7 @@ mod token;
 
 pub use audit::Audit;
 pub use body::{BodyError, decode};
+pub use conflict::{ConflictRecord, OtherValue, Settled, WonBecause};
 pub use content::{ContentObject, ContentReply, ContentRequest};
 pub use dead::{DeadAttempt, DeadLetter};
 pub use failure::{Failure, FailureClass};

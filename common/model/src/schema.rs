@@ -3,8 +3,8 @@
 use schemars::schema_for;
 
 use crate::{
-    Audit, Conflict, ContentReply, DeadLetter, Listed, Outcome, Parked, PullResult, PushRequest, RunSummary,
-    SyncRequest, Waiting, WouldPush,
+    Audit, Conflict, ConflictRecord, ContentReply, DeadLetter, Listed, Outcome, Parked, PullResult,
+    PushRequest, RunSummary, SyncRequest, Waiting, WouldPush,
 };
 
 /// The schemas, each with the name of its file in `docs/schemas`.
@@ -17,6 +17,7 @@ pub fn all() -> Vec<(&'static str, serde_json::Value)> {
         ("content-reply", schema_for!(ContentReply).to_value()),
         ("dead-letter", schema_for!(DeadLetter).to_value()),
         ("audit", schema_for!(Audit).to_value()),
+        ("conflict", schema_for!(ConflictRecord).to_value()),
         ("run-listed", schema_for!(Listed).to_value()),
         ("run-parked", schema_for!(Parked).to_value()),
         ("run-conflict", schema_for!(Conflict).to_value()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use databridge_bridge::{
     Effect, OutsideSystem, Page, PushTask, Span, Start, effect_of_error, unknown_collection,
 };
@@ -84,6 +84,10 @@ impl OutsideSystem for ClioSystem {
         most: usize,
     ) -> Result<Page<Place>, CallError> {
         self.clio.list(self.kind(collection)?, place, most).await
+    }
+
+    fn reads_from(&self, place: &Place) -> Option<DateTime<Utc>> {
+        place.watermark
     }
 
     async fn by_ids(&self, collection: &CollectionName, ids: &[String]) -> Result<Page<()>, CallError> {

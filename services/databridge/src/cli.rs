@@ -50,6 +50,10 @@ pub enum Command {
     Schedules(SchedulesArgs),
     /// Looks through the messages that could not be processed, and deals with them
     Dead(DeadArgs),
+    /// Looks through the conflicts (both sides had changed one field), and chooses the other value
+    Conflicts(ConflictsArgs),
+    /// Shows how far each collection is read, and has one read again from an earlier moment
+    Cursors(CursorsArgs),
     /// Shows what people did by hand, such as discarding a dead letter
     Audit,
     /// Looks after the routes
@@ -250,6 +254,106 @@ pub struct DeadChoice {
     /// All of them
     #[arg(long)]
     pub all: bool,
+}
+
+/// `databridge conflicts`
+#[derive(Debug, Args)]
+pub struct ConflictsArgs {
+    /// What to do; to list them if left out
+    #[command(subcommand)]
+    pub command: Option<ConflictsCommand>,
+}
+
+/// What to do with conflicts.
+#[derive(Debug, Subcommand)]
+pub enum ConflictsCommand {
+    /// Lists them: number, moment, record, field, who won, both values
+    List {
+        /// Which
+        #[command(flatten)]
+        filter: ConflictsFilter,
+        /// Those that are settled, too
+        #[arg(long)]
+        settled: bool,
+    },
+    /// Shows one: both values, what both showed before, who won and why, and what can be done
+    Show {
+        /// Its number
+        number: u64,
+    },
+    /// Chooses the value that lost: writes it over the one that won, if that still stands, and carries it to the other
+    /// side
+    Other {
+        /// Its number
+        number: u64,
+    },
+    /// Lets the value that won stand; the conflict is then listed with --settled only
+    Settle(ConflictsChoice),
+}
+
+/// Which conflicts.
+#[derive(Debug, Default, Args)]
+pub struct ConflictsFilter {
+    /// A system that won or lost
+    #[arg(long)]
+    pub system: Option<String>,
+    /// The key of the records
+    #[arg(long)]
+    pub key: Option<String>,
+    /// The losing side's field
+    #[arg(long)]
+    pub field: Option<String>,
+}
+
+/// Conflicts by their numbers, by a filter, or all.
+#[derive(Debug, Args)]
+pub struct ConflictsChoice {
+    /// Their numbers
+    pub numbers: Vec<u64>,
+    /// Those that a filter takes
+    #[command(flatten)]
+    pub filter: ConflictsFilter,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `databridge cursors`
+#[derive(Debug, Args)]
+pub struct CursorsArgs {
+    /// What to do; to list them if left out
+    #[command(subcommand)]
+    pub command: Option<CursorsCommand>,
+}
+
+/// What to do with cursors.
+#[derive(Debug, Subcommand)]
+pub enum CursorsCommand {
+    /// Lists them: collection, when it was read last, from when on the next sync reads
+    List,
+    /// Shows those of a collection whole, with the bridge's own place
+    Show {
+        /// System and collection, such as gis.active_litigations
+        collection: String,
+    },
+    /// Has the next sync read again what changed since an earlier moment; what is carried over already is not written
+    /// again
+    Rewind(CursorSet),
+    /// The same, but it may go forward, too: what changed in between is then not read before the next full sync
+    Set(CursorSet),
+}
+
+/// Where a cursor is to go.
+#[derive(Debug, Args)]
+pub struct CursorSet {
+    /// System and collection, such as gis.active_litigations
+    pub collection: String,
+    /// What changed since this moment (2026-11-20T15:00:00Z) is read, or since this day began (2026-11-20, in UTC)
+    #[arg(value_name = "TIME", value_parser = moment, required_unless_present = "start", conflicts_with = "start")]
+    pub to: Option<DateTime<Utc>>,
+    /// All is read
+    #[arg(long)]
+    pub start: bool,
 }
 
 /// `databridge routes`

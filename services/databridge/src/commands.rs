@@ -1,5 +1,8 @@
 //! The commands that speak to running services.
 
+mod by_hand;
+mod conflicts;
+mod cursors;
 mod dead;
 mod import;
 mod plan;
@@ -21,7 +24,10 @@ use crate::cli::{ConnectArgs, KeyArgs, MigrateArgs, SyncArgs};
 use crate::follow::{self, Story};
 use crate::report;
 
-pub use self::dead::{audit, dead};
+pub use self::by_hand::audit;
+pub use self::conflicts::conflicts;
+pub use self::cursors::cursors;
+pub use self::dead::dead;
 pub use self::import::{import, import_of};
 pub use self::plan::plan;
 pub use self::schedules::schedules;

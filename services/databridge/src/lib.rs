@@ -59,6 +59,8 @@ pub async fn run(cli: Cli) -> Result<bool> {
         Command::Import(args) => commands::import(&args).await,
         Command::Schedules(args) => commands::schedules(&args).await,
         Command::Dead(args) => commands::dead(&args).await,
+        Command::Conflicts(args) => commands::conflicts(&args).await,
+        Command::Cursors(args) => commands::cursors(&args).await,
         Command::Audit => commands::audit().await,
         Command::Routes(RoutesCommand::Check) => routes_check::run(),
         Command::Key(args) => commands::key(&args),

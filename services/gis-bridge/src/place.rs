@@ -77,6 +77,11 @@ impl Place {
         }
     }
 
+    /// From when on the next incremental listing reads that begins at this resting place.
+    pub(crate) fn reads_from(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(self.watermark?)
+    }
+
     /// The place after a row.
     pub(crate) fn past(&self, object_id: i64) -> Self {
         Self { after: Some(object_id), ..self.clone() }

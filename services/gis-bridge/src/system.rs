@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use databridge_bridge::{
     ContentProvider, Effect, OutsideSystem, Page, PushTask, Shown, Span, Start, effect_of_error,
     unknown_collection,
@@ -115,6 +115,10 @@ impl OutsideSystem for GisSystem {
             Some((object_id, _)) => place.past(object_id - 1),
             None => object_id_in(&record.id).map_or_else(|| place.clone(), |object_id| place.past(object_id)),
         }
+    }
+
+    fn reads_from(&self, place: &Place) -> Option<DateTime<Utc>> {
+        place.reads_from()
     }
 
     async fn by_ids(&self, collection: &CollectionName, ids: &[String]) -> Result<Page<()>, CallError> {

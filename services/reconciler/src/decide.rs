@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use databridge_config::{LengthRule, RouteKind, Side};
-use databridge_model::{Conflict, Fields, Op, Value};
+use databridge_model::{ConflictRecord, Fields, Op, Value, WonBecause};
 use sha2::{Digest, Sha256};
 
+use crate::conflict::{self, Found};
 use crate::link::{Link, ParkedField, Purpose, SideState};
 use crate::plan::{FieldPlan, RoutePlan};
 use crate::{gone, latest};
@@ -53,13 +54,10 @@ pub struct Decision {
     /// At most one push a side.
     pub pushes: Vec<Wanted>,
     /// Conflicts that were not known before.
-    pub conflicts: Vec<Conflict>,
+    pub conflicts: Vec<ConflictRecord>,
     /// Fields parked just now: the side that cannot take them, the field, the reason.
     pub parked: Vec<(Side, String, String)>,
 }
-
-/// How many conflicts a link remembers.
-const CONFLICTS_KEPT: usize = 20;
 
 /// Compares and decides. Bases of fields that agree are brought up to date in the link; pushes are only proposed.
 ///
@@ -120,8 +118,9 @@ pub(crate) fn decide_with(
         if is_taken || link.side(flow.to).outstanding.is_some() {
             continue;
         }
-        if flow.conflict {
-            note_conflict(plan, link, link_name, field, flow, &value, now, &mut decision.conflicts);
+        if let Some(why) = flow.conflict {
+            let found = Found { field, lost: flow.to, op, winner: &value, why };
+            decision.conflicts.extend(conflict::note(plan, link, link_name, found, now));
         }
         let push = wanted.entry(flow.to).or_insert_with(|| Wanted::new(flow.to, op));
         let name = field.rule.on(flow.to).to_owned();
@@ -133,7 +132,7 @@ pub(crate) fn decide_with(
             field.rule.on(flow.to.other()).to_owned(),
             source.shown(field.rule.on(flow.to.other())).cloned().unwrap_or_default(),
         );
-        if flow.conflict {
+        if flow.conflict.is_some() {
             push.conflicts.insert(name.clone());
         }
         push.set.insert(name, value);
@@ -193,7 +192,7 @@ fn create(
     for field in plan.fields.iter().filter(|field| field.rule.direction.goes_to(side)) {
         let source_name = field.rule.on(side.other());
         let Some(source) = link.side(side.other()).shown(source_name).cloned() else { continue };
-        let flow = Flow { to: side, conflict: false };
+        let flow = Flow::to(side);
         let Some(value) = takeable(field, link, flow, parked) else { continue };
         from.insert(source_name.to_owned(), source);
         if !value.is_null() {
@@ -219,7 +218,14 @@ fn create(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Flow {
     to: Side,
-    conflict: bool,
+    /// Both sides have changed, and why the other one wins.
+    conflict: Option<WonBecause>,
+}
+
+impl Flow {
+    fn to(side: Side) -> Self {
+        Self { to: side, conflict: None }
+    }
 }
 
 /// How the two sides of a field stand to each other.
@@ -267,24 +273,22 @@ fn compare(plan: &RoutePlan, field: &FieldPlan, link: &Link, now: DateTime<Utc>)
                 link.right.has_changed(right_name) && !agree(field, left_base, right),
             );
             match changed {
-                (true, true) => Flow { to: winner(field, left, right).other(), conflict: true },
-                (true, false) => Flow { to: Side::Right, conflict: false },
-                (false, true) => Flow { to: Side::Left, conflict: false },
+                (true, true) => contest(field, left, right),
+                (true, false) => Flow::to(Side::Right),
+                (false, true) => Flow::to(Side::Left),
                 (false, false) => return Comparison::Stands,
             }
         }
         // They never agreed: one empty is filled.
         _ => match (left.is_null(), right.is_null()) {
-            (false, true) => Flow { to: Side::Right, conflict: false },
-            (true, false) => Flow { to: Side::Left, conflict: false },
+            (false, true) => Flow::to(Side::Right),
+            (true, false) => Flow::to(Side::Left),
             _ => match (latest::is_past(plan, field, left, now), latest::is_past(plan, field, right, now)) {
-                (false, true) => Flow { to: Side::Right, conflict: false },
-                (true, false) => Flow { to: Side::Left, conflict: false },
+                (false, true) => Flow::to(Side::Right),
+                (true, false) => Flow::to(Side::Left),
                 (true, true) => return Comparison::Stands,
-                (false, false) if latest::is_behind(plan, field, link, left) => {
-                    Flow { to: Side::Left, conflict: false }
-                }
-                (false, false) => Flow { to: winner(field, left, right).other(), conflict: true },
+                (false, false) if latest::is_behind(plan, field, link, left) => Flow::to(Side::Left),
+                (false, false) => contest(field, left, right),
             },
         },
     };
@@ -316,22 +320,19 @@ fn settle(field: &FieldPlan, link: &mut Link, comparison: Comparison, awaited: &
     }
 }
 
-/// Who wins a conflict: the owner, unless only the other has a value and the route lets no empty value win.
-fn winner(field: &FieldPlan, left: &Value, right: &Value) -> Side {
-    let owner = if field.rule.direction.goes_to(Side::Left) && field.rule.direction.goes_to(Side::Right) {
-        field.rule.wins
-    } else if field.rule.direction.goes_to(Side::Right) {
-        Side::Left
-    } else {
-        Side::Right
+/// A conflict. The owner wins, unless only the other has a value and the route lets no empty value win.
+fn contest(field: &FieldPlan, left: &Value, right: &Value) -> Flow {
+    let goes = |to: Side| field.rule.direction.goes_to(to);
+    let (winner, why) = match (goes(Side::Left), goes(Side::Right)) {
+        (true, true) => (field.rule.wins, WonBecause::Owner),
+        (_, true) => (Side::Left, WonBecause::OneWay),
+        _ => (Side::Right, WonBecause::OneWay),
     };
-    let value = if owner == Side::Left { left } else { right };
-    let both_ways = field.rule.direction == databridge_config::Direction::Both;
-    if value.is_null() && !field.rule.empty.clears(owner.other()) && both_ways {
-        owner.other()
-    } else {
-        owner
+    let value = if winner == Side::Left { left } else { right };
+    if value.is_null() && !field.rule.empty.clears(winner.other()) && why == WonBecause::Owner {
+        return Flow { to: winner, conflict: Some(WonBecause::OwnerIsEmpty) };
     }
+    Flow { to: winner.other(), conflict: Some(why) }
 }
 
 /// Whether two values are one, as far as the route can tell: one is what the other becomes on its way over.
@@ -402,42 +403,6 @@ fn cut(value: &Value, most: Option<usize>) -> Value {
     match (value, most) {
         (Value::Text(text), Some(most)) => Value::text(text.chars().take(most).collect::<String>()),
         _ => value.clone(),
-    }
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a conflict's record needs all of them, and it is made in one place"
-)]
-fn note_conflict(
-    plan: &RoutePlan,
-    link: &mut Link,
-    link_name: &str,
-    field: &FieldPlan,
-    flow: Flow,
-    winner: &Value,
-    now: DateTime<Utc>,
-    conflicts: &mut Vec<Conflict>,
-) {
-    let name = field.rule.on(flow.to);
-    let loser = link.side(flow.to);
-    let conflict = Conflict {
-        link: link_name.to_owned(),
-        won: plan.system(flow.to.other()).clone(),
-        lost: plan.system(flow.to).clone(),
-        field: name.to_owned(),
-        base: loser.base.get(name).cloned().unwrap_or_default(),
-        winner: winner.clone(),
-        loser: loser.shown(name).cloned().unwrap_or_default(),
-        at: now,
-    };
-    // The same conflict, decided again after a stale push, is told once.
-    let same = |known: &Conflict| Conflict { at: now, ..known.clone() } == conflict;
-    if !link.conflicts.iter().any(same) {
-        link.conflicts.push(conflict.clone());
-        let surplus = link.conflicts.len().saturating_sub(CONFLICTS_KEPT);
-        link.conflicts.drain(..surplus);
-        conflicts.push(conflict);
     }
 }
 

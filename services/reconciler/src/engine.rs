@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use databridge_broker::{Broker, BucketError, Envelope, PublishError};
+use databridge_broker::{Broker, BucketError, Envelope, PublishError, ReadError};
 use databridge_config::{ConfigFolder, RouteKind, Side};
 use databridge_model::subject;
 use databridge_model::{
-    CollectionName, Fields, Key, Name, Op, Parked, PushId, PushRequest, RunId, Source, SystemName, Target,
+    CollectionName, ConflictRecord, Fields, Key, Name, Op, Parked, PushId, PushRequest, RunId, Source,
+    SystemName, Target,
 };
 
 use self::asking::Rereads;
@@ -20,6 +21,7 @@ pub(crate) use self::gate::parent_of_new;
 use self::gate::{Gate, is_held_before_it_waits};
 pub(crate) use self::rehearsal::Early;
 use self::rehearsal::Rehearsals;
+use crate::conflicts::{self, Conflicts};
 use crate::decide::{Decision, Given, Wanted, creates, decide_with};
 use crate::event::{self, Standing};
 use crate::latest;
@@ -40,6 +42,9 @@ pub(crate) enum Trouble {
     /// A message could not be stored.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// A stream could not be looked through.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 impl Trouble {
@@ -60,6 +65,8 @@ pub(crate) struct Engine {
     pub(crate) systems: BTreeMap<SystemName, Vec<CollectionName>>,
     /// The links.
     pub(crate) links: Links,
+    /// The records of conflicts.
+    pub(crate) conflicts: Conflicts,
     /// The runs.
     pub(crate) runs: Runs,
     /// Reads whose parent is in no link yet.
@@ -83,6 +90,7 @@ impl Engine {
             plans: RoutePlan::all(config),
             systems,
             links: Links::open(&broker).await?,
+            conflicts: Conflicts::open(&broker).await?,
             runs: Runs::open(&broker).await?,
             waiting: Waiting::open(&broker).await?,
             spent: SpentRequests::default(),
@@ -115,6 +123,8 @@ impl Engine {
         run_id: Option<RunId>,
     ) -> Result<(), Trouble> {
         let run = run_id.and_then(|id| self.runs.get(id));
+        self.conflicts.keep(name, &link).await?;
+        link.untold.clear();
         link.due = false;
         let mut listings_wanted = Vec::new();
         let mut decision = if let Some(side) = self.must_be_listed(plan, &link, run.as_ref()) {
@@ -168,8 +178,12 @@ impl Engine {
             to_send.push((wanted.side, outstanding.clone()));
             link.side_mut(wanted.side).outstanding = Some(outstanding);
         }
+        conflicts::number(&mut link, &decision.conflicts, run_id);
         self.links.save(name, &link, revision).await?;
         fail::fail_point!("reconciler.after-link");
+        // Before anything is overwritten.
+        self.conflicts.keep(name, &link).await?;
+        fail::fail_point!("reconciler.after-conflicts");
         for side in listings_wanted {
             if let Some(run_id) = run_id {
                 self.ask_for_listing(run_id, plan.system(side), plan.collection_name(side)).await?;
@@ -381,7 +395,7 @@ impl Engine {
         decision: Decision,
         run: Option<RunId>,
     ) -> Result<(), Trouble> {
-        for conflict in decision.conflicts {
+        for ConflictRecord { conflict, .. } in decision.conflicts {
             tracing::warn!(
                 link = conflict.link,
                 field = conflict.field,

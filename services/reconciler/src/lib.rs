@@ -4,7 +4,10 @@
 
 mod below;
 pub mod conclude;
+mod conflict;
+mod conflicts;
 pub mod decide;
+pub mod desk;
 mod engine;
 mod event;
 mod gone;
@@ -59,7 +62,7 @@ pub enum ReconcilerError {
 /// What it must find in the broker.
 const NEEDS: Needs = Needs {
     streams: &[names::SYNC, names::PULL, names::PUSH, names::OUTCOME, names::RUN, names::DEAD],
-    buckets: &[names::LINKS, names::RUNS, names::WAITING, names::LISTED, names::LEASES],
+    buckets: &[names::LINKS, names::CONFLICTS, names::RUNS, names::WAITING, names::LISTED, names::LEASES],
     contents: false,
 };
 
@@ -96,8 +99,8 @@ async fn work(broker: Broker, config: &ConfigFolder, stop: CancellationToken) ->
     Ok(())
 }
 
-/// Takes up what a crash may have left: pushes whose sending is not sure, records that were to be read again, and
-/// creates whose run is over.
+/// Takes up what a crash may have left: pushes whose sending is not sure, records that were to be read again, creates
+/// whose run is over, and conflicts whose record is not kept.
 async fn take_up(engine: &Engine) {
     if let Err(error) = engine.spent.find(&engine.broker, &engine.runs).await {
         tracing::warn!(%error, "Spent requests could not be looked for; they stay until the next start.");
@@ -117,6 +120,7 @@ async fn take_up_link(engine: &Engine, name: &str) -> Result<(), engine::Trouble
     let _lock = engine.links.lock(name).await;
     let Some(found) = engine.links.get(name).await? else { return Ok(()) };
     let mut link = found.value;
+    engine.conflicts.keep(name, &link).await?;
     let Some(plan) = engine.plan(&link.route) else { return Ok(()) };
     for side in Side::BOTH {
         let state = link.side(side);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use databridge_config::Side;
 use databridge_model::subject::Lane;
-use databridge_model::{Conflict, Fields, Key, Name, PushRequest, ReadAfter, RunId, Value};
+use databridge_model::{Conflict, ConflictRecord, Fields, Key, Name, PushRequest, ReadAfter, RunId, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{ParentRef, RoutePlan};
@@ -50,6 +50,13 @@ pub struct Link {
     /// The last conflicts, with the losers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
+    /// How many conflicts there were in all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub conflict_count: u64,
+    /// The records of conflicts, by their numbers, that may not be in the bucket `conflicts` yet: they are put there before
+    /// anything is overwritten, and taken out here when the link is decided next.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub untold: BTreeMap<u64, ConflictRecord>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -227,6 +234,8 @@ impl Link {
             events: 0,
             due: false,
             conflicts: Vec::new(),
+            conflict_count: 0,
+            untold: BTreeMap::new(),
         }
     }
 

@@ -18,7 +18,8 @@ use serde_json::json;
 
 use self::aftermath::{PATIENCE, follow_to_the_end, must_be_tidy};
 pub use self::aftermath::{ask, left_over};
-use self::trap::{Trap, Victim, restart};
+pub use self::trap::restart;
+use self::trap::{Trap, Victim};
 use crate::town::{Town, object_id, text, value};
 use crate::watch::until;
 

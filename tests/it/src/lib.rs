@@ -4,6 +4,7 @@ pub mod adopted;
 pub mod costs;
 pub mod crash;
 pub mod legacy;
+pub mod operator;
 pub mod picture;
 pub mod processes;
 pub mod rights;

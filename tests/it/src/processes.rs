@@ -25,12 +25,15 @@ pub struct Program {
     pub path: PathBuf,
     /// Its first arguments.
     pub first: Vec<String>,
+    /// The folder for the services' logs, a file each; they go where the test's do if absent, and only if it is asked
+    /// for them.
+    pub logs: Option<PathBuf>,
 }
 
 impl Program {
     /// The program `service-under-test`: beside the program that runs, or above it where that is a test.
     fn under_test() -> anyhow::Result<Self> {
-        Ok(Self { path: built("service-under-test")?, first: Vec::new() })
+        Ok(Self { path: built("service-under-test")?, first: Vec::new(), logs: None })
     }
 }
 
@@ -86,7 +89,12 @@ impl Processes {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);
-        if std::env::var_os("TEST_LOG").is_none() {
+        if let Some(logs) = &self.program.logs {
+            let file = logs.join(format!("{service}.log"));
+            let opened = std::fs::OpenOptions::new().create(true).append(true).open(&file);
+            command.stderr(opened.with_context(|| format!("{} cannot be written", file.display()))?);
+            command.env("NO_COLOR", "1");
+        } else if std::env::var_os("TEST_LOG").is_none() {
             command.stderr(Stdio::null());
         }
         if self.signs_in {

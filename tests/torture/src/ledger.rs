@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use databridge_broker::names;
-use databridge_model::{Conflict, Value};
+use databridge_broker::{Bucket, names};
+use databridge_model::{Conflict, ConflictRecord, Value};
 use it::Town;
 use it::picture::Picture;
 use it::town::{text, value};
@@ -48,11 +48,15 @@ pub(crate) struct Ledger {
 struct Said {
     /// Up to which message of each stream it is read.
     read: BTreeMap<&'static str, u64>,
-    /// Values that lost a conflict.
+    /// Values that lost a conflict of which there is a record.
     losers: BTreeSet<String>,
     /// Texts that a push has shown on the other side.
     carried_over: BTreeSet<String>,
     conflicts: usize,
+    /// Conflicts that runs told of, by link, field and loser.
+    told: BTreeSet<(String, String, String)>,
+    /// The same as the records have them.
+    recorded: BTreeSet<(String, String, String)>,
 }
 
 impl Ledger {
@@ -115,6 +119,11 @@ impl Ledger {
         }
         self.look_at_notes(&picture, &mut wrong);
         self.look_for_doubles(&picture, &mut wrong);
+        let unrecorded = self.said.told.difference(&self.said.recorded);
+        wrong.extend(
+            unrecorded
+                .map(|(link, field, loser)| format!("{link} {field}: that `{loser}` lost has no record")),
+        );
         Ok(wrong)
     }
 
@@ -165,16 +174,26 @@ impl Ledger {
     }
 }
 
+/// By what a conflict is known again.
+fn named(conflict: &Conflict) -> (String, String, String) {
+    (conflict.link.clone(), conflict.field.clone(), conflict.loser.to_plain())
+}
+
 impl Said {
     async fn listen(&mut self, town: &Town) -> anyhow::Result<()> {
+        let records: Bucket<ConflictRecord> = town.broker.bucket(names::CONFLICTS).await?;
+        let records = records.all().await?;
+        self.conflicts = records.len();
+        for (_, kept) in records {
+            self.losers.insert(kept.value.conflict.loser.to_plain());
+            self.recorded.insert(named(&kept.value.conflict));
+        }
         for stream in [names::RUN, names::OUTCOME] {
             let from = self.read.get(stream).map_or(1, |last| last + 1);
             for message in town.messages_from(stream, from).await? {
                 self.read.insert(stream, message.sequence);
                 if message.subject.ends_with(".conflict") {
-                    let conflict: Conflict = serde_json::from_slice(&message.body)?;
-                    self.conflicts += 1;
-                    self.losers.insert(conflict.loser.to_plain());
+                    self.told.insert(named(&serde_json::from_slice(&message.body)?));
                 } else if stream == names::OUTCOME {
                     let outcome: databridge_model::Outcome = serde_json::from_slice(&message.body)?;
                     self.carried_over.extend(outcome.shown.values().map(Value::to_plain));

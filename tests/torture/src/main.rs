@@ -52,7 +52,7 @@ struct Options {
     /// After how many kills all is compared
     #[arg(long, default_value_t = 25)]
     compare_every: u64,
-    /// Where all messages, links and things that people did are written down if anything differs
+    /// A folder for the services' logs and, if anything differs, all messages, links and things that people did
     #[arg(long)]
     evidence: Option<PathBuf>,
 }

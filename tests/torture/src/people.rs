@@ -64,6 +64,11 @@ impl People {
         &self.diary
     }
 
+    /// Something else happened.
+    pub(crate) fn witness(&mut self, what: &str) {
+        self.diary.extend([format!("{} {what}\n", Utc::now())]);
+    }
+
     fn note_down(&mut self, picture: &Picture, warrant: &str, what: &str) {
         let (now, done) = (picture.now, self.done);
         self.diary.extend([format!("{now} {done}: {warrant}: {what}\n")]);

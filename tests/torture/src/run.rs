@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use databridge_broker::names;
 use databridge_model::{Mode, SyncRequest};
+use futures::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use it::crash::{ask, left_over};
 use it::picture::Picture;
@@ -69,11 +70,19 @@ impl Torture {
     async fn begin(options: Options) -> anyhow::Result<Self> {
         let city =
             City { attachments: options.litigations / 4, ..City::new(options.litigations, options.seed) };
+        let logs = options.evidence.clone();
+        if let Some(folder) = &logs {
+            std::fs::create_dir_all(folder)?;
+        }
         let town = Town::with(TownOptions {
             gis: GisOptions::of_city(city),
             config: whole_config(),
             processes: true,
-            program: Some(Program { path: std::env::current_exe()?, first: vec!["service".to_owned()] }),
+            program: Some(Program {
+                path: std::env::current_exe()?,
+                first: vec!["service".to_owned()],
+                logs,
+            }),
             ack_wait_seconds: 2,
             patience: PATIENCE,
             ..TownOptions::default()
@@ -134,6 +143,7 @@ impl Torture {
         let victims = SERVICES.into_iter().chain(["reconciler", "gis-bridge", "clio-bridge", BROKER]);
         let victim = victims.collect::<Vec<_>>().choose(random).copied().unwrap_or(BROKER);
         *self.killed.entry(victim).or_default() += 1;
+        self.people.witness(&format!("kill {kill}: {victim}"));
         if victim == BROKER {
             self.town.nats.kill9()?;
             tokio::time::sleep(Duration::from_millis(after)).await;
@@ -208,7 +218,6 @@ impl Torture {
     }
 
     async fn write_evidence(&self, folder: &Path) -> anyhow::Result<()> {
-        std::fs::create_dir_all(folder)?;
         let streams = [names::SYNC, names::PULL, names::PUSH, names::OUTCOME, names::RUN, names::DEAD]
             .map(str::to_owned);
         let buckets =
@@ -218,6 +227,15 @@ impl Torture {
             let lines = messages.iter().map(|it| format!("{} {} {}\n", it.sequence, it.subject, it.text()));
             std::fs::write(folder.join(format!("{stream}.txt")), lines.collect::<String>())?;
         }
+        let mut consumers = String::new();
+        for stream in [names::SYNC, names::PULL, names::PUSH, names::OUTCOME, names::RUN] {
+            let stream = self.town.broker.jetstream().get_stream(stream).await?;
+            let mut all = stream.consumers();
+            while let Some(consumer) = all.try_next().await? {
+                consumers.push_str(&format!("{consumer:#?}\n"));
+            }
+        }
+        std::fs::write(folder.join("consumers.txt"), consumers)?;
         std::fs::write(folder.join("people.txt"), self.people.diary())?;
         let picture = Picture::of(&self.town).await?;
         Ok(std::fs::write(folder.join("picture.txt"), format!("{picture:#?}"))?)

@@ -13,7 +13,15 @@ async fn open(broker: &Broker) -> (CursorStore, Option<Cursor<String>>) {
 }
 
 fn cursor(request: u64) -> Cursor<String> {
-    Cursor { request, done: true, records: 0, pull_last: Some(0), place: String::new() }
+    Cursor {
+        request,
+        done: true,
+        records: 0,
+        pull_last: Some(0),
+        reads_from: None,
+        begin_at: None,
+        place: String::new(),
+    }
 }
 
 async fn commit(

@@ -1,16 +1,14 @@
-//! `databridge dead` and `databridge audit`
+//! `databridge dead`
 
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, bail};
-use chrono::{DateTime, SecondsFormat, Utc};
-use databridge_broker::async_nats::jetstream::stream::LastRawMessageErrorKind;
-use databridge_broker::{Buried, Corpse, DeadLetters, Filter, health, names};
-use databridge_model::{Audit, Key, decode};
+use anyhow::Context;
+use databridge_broker::{Buried, Corpse, DeadLetters, Filter};
 
 use crate::cli::{DeadArgs, DeadChoice, DeadCommand, DeadFilter};
 use crate::commands::broker;
+use crate::commands::by_hand::{chosen, each_of, key_of, moment, somebody};
 
 /// `databridge dead`
 pub async fn dead(args: &DeadArgs) -> anyhow::Result<bool> {
@@ -42,34 +40,6 @@ pub async fn dead(args: &DeadArgs) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// `databridge audit`
-pub async fn audit() -> anyhow::Result<bool> {
-    let broker = broker().await?;
-    let stream = broker.jetstream().get_stream_no_info(names::AUDIT).await?;
-    let mut from = 1;
-    loop {
-        let message = match stream.get_first_raw_message_by_subject(">", from).await {
-            Ok(message) => message,
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => break,
-            Err(error) => return Err(error.into()),
-        };
-        from = message.sequence + 1;
-        match decode::<Audit>("what somebody did", &message.payload) {
-            Ok(done) => {
-                println!("{} {}: {} {}", moment(done.at), done.by, done.action, done.about);
-                if let Some(more) = &done.more {
-                    println!("    {more}");
-                }
-            }
-            Err(error) => println!("{}: {error}", message.subject),
-        }
-    }
-    if from == 1 {
-        println!("Nobody has done anything by hand.");
-    }
-    Ok(true)
-}
-
 async fn list(letters: &DeadLetters, filter: &DeadFilter) -> anyhow::Result<()> {
     let filter = filter_of(filter)?;
     let found = letters.all(&filter).await?;
@@ -84,39 +54,24 @@ async fn list(letters: &DeadLetters, filter: &DeadFilter) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Does something to each of those that were chosen, and goes on where it fails for one.
+/// Does something to each of those that were chosen.
 async fn each(
     letters: &DeadLetters,
     choice: &DeadChoice,
     action: impl AsyncFn(u64) -> anyhow::Result<String>,
 ) -> anyhow::Result<bool> {
     let filter = filter_of(&choice.filter)?;
-    let numbers = match (choice.numbers.is_empty(), filter.is_all(), choice.all) {
-        (false, true, false) => choice.numbers.clone(),
-        (true, false, false) | (true, true, true) => {
-            letters.all(&filter).await?.iter().map(|buried| buried.sequence).collect()
-        }
-        (true, true, false) => bail!("say which: their numbers, a filter such as --stage push, or --all"),
-        _ => bail!("numbers, a filter and --all exclude each other"),
+    let numbers = match chosen(&choice.numbers, filter.is_all(), choice.all, "--stage push")? {
+        Some(numbers) => numbers,
+        None => letters.all(&filter).await?.iter().map(|buried| buried.sequence).collect(),
     };
     if numbers.is_empty() {
         println!("There are no dead letters of these.");
     }
-    let mut well = true;
-    for number in numbers {
-        match action(number).await {
-            Ok(done) => println!("{done}"),
-            Err(error) => {
-                well = false;
-                println!("{number}: {error}");
-            }
-        }
-    }
-    Ok(well)
+    each_of(&numbers, action).await
 }
 
 fn filter_of(args: &DeadFilter) -> anyhow::Result<Filter> {
-    let key = args.key.as_ref().map(|key| Key::parse(key).with_context(|| format!("`{key}` is no key")));
     for part in [&args.stage, &args.system, &args.collection].into_iter().flatten() {
         let is_word =
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
@@ -126,7 +81,7 @@ fn filter_of(args: &DeadFilter) -> anyhow::Result<Filter> {
         stage: args.stage.clone(),
         system: args.system.clone(),
         collection: args.collection.clone(),
-        key: key.transpose()?,
+        key: key_of(args.key.as_ref())?,
         reason: args.reason.clone(),
     })
 }
@@ -178,10 +133,6 @@ fn shortened(text: &str) -> String {
     if short.len() < text.len() { format!("{short}...") } else { short }
 }
 
-fn moment(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
 fn read(file: &Path) -> anyhow::Result<String> {
     if file == Path::new("-") {
         let mut text = String::new();
@@ -189,10 +140,4 @@ fn read(file: &Path) -> anyhow::Result<String> {
         return Ok(text);
     }
     std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
-}
-
-/// Who works here, for the audit.
-fn somebody() -> String {
-    let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    format!("{}@{}", name.unwrap_or_else(|| "somebody".to_owned()), health::host())
 }

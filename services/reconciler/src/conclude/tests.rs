@@ -86,7 +86,7 @@ fn a_stale_push_is_decided_again_with_what_is_there_now() {
     answered(&mut link, &outcome(&id, OutcomeResult::Stale, &[("Owner", "R"), ("Note", "n")]));
     let decision = decided(&mut link);
     assert_eq!(decision.pushes[0].expect, fields(&[("Owner", "R")]));
-    assert_eq!(decision.conflicts[0].loser, Value::text("R"));
+    assert_eq!(decision.conflicts[0].conflict.loser, Value::text("R"));
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_persons_edit_after_an_effect_that_is_not_known_is_an_edit() {
     take_in(&plan(), &mut link, Side::Left, &read(Side::Left, 3, &[("owner", "C")]), 1);
     let decision = decided(&mut link);
     assert_eq!(decision.pushes[0].set, fields(&[("Owner", "C")]));
-    assert_eq!(decision.conflicts[0].loser, Value::text("B"));
+    assert_eq!(decision.conflicts[0].conflict.loser, Value::text("B"));
 }
 
 #[test]

@@ -37,13 +37,15 @@ fn at_the_first_pairing_two_values_are_a_conflict_and_the_loser_is_kept() {
     let told: Vec<_> = decision
         .conflicts
         .iter()
+        .map(|it| &it.conflict)
         .map(|it| (it.field.as_str(), it.won.as_str(), it.winner.clone(), it.loser.clone()))
         .collect();
     assert_eq!(
         told,
         [("Owner", "map", text("Ann"), text("Bob")), ("status", "office", text("Hearing"), text("Stay"))]
     );
-    assert_eq!(link.conflicts, decision.conflicts);
+    let kept: Vec<_> = decision.conflicts.into_iter().map(|it| it.conflict).collect();
+    assert_eq!(link.conflicts, kept);
     assert_eq!(decision.pushes.len(), 2);
 }
 
@@ -53,7 +55,7 @@ fn at_the_first_pairing_a_one_way_value_that_is_overwritten_is_kept_as_a_conflic
     link.left.show("number", Value::Int(7));
     let decision = decided(&mut link);
     assert_eq!(decision.pushes[0].set, fields(&[("Number", "7")]));
-    assert_eq!(decision.conflicts[0].loser, text("8"));
+    assert_eq!(decision.conflicts[0].conflict.loser, text("8"));
 }
 
 #[test]
@@ -118,7 +120,11 @@ fn a_conflict_decided_again_is_told_once() {
     assert_eq!(again.conflicts, []);
     assert_eq!(again.pushes.len(), 1, "the push itself is proposed until it is sent");
     show(&mut link, Side::Right, &[("Owner", "R2")]);
-    assert_eq!(decided(&mut link).conflicts[0].loser, text("R2"), "another loser is another conflict");
+    assert_eq!(
+        decided(&mut link).conflicts[0].conflict.loser,
+        text("R2"),
+        "another loser is another conflict"
+    );
 }
 
 #[test]

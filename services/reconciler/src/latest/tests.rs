@@ -301,7 +301,7 @@ mod notes {
         desk.note("n2", "2026-11-02", "office");
         let decision = desk.decide();
         assert_eq!(decision.pushes[0].op, Op::Create);
-        assert_eq!(decision.conflicts[0].loser, Value::text("office"));
+        assert_eq!(decision.conflicts[0].conflict.loser, Value::text("office"));
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Open {
     Reread,
     /// It has rivals on a side.
     Rivals,
+    /// It has conflicts whose records may not be kept yet.
+    Untold,
 }
 
 /// The indexes over the links.
@@ -364,6 +366,7 @@ fn whys_of(link: &Link) -> SmallVec<[Open; 4]> {
         (Open::Due, link.due),
         (Open::Reread, any_side(&|side| !link.to_reread(side).is_empty())),
         (Open::Rivals, any_side(&|side| !link.side(side).rivals.is_empty())),
+        (Open::Untold, !link.untold.is_empty()),
     ];
     whys.extend(others.into_iter().filter(|(_, is_so)| *is_so).map(|(why, _)| why));
     whys

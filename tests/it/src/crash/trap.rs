@@ -65,11 +65,7 @@ impl Trap {
 }
 
 /// Kills a service and starts it anew, with the order for a fail point if one is given.
-pub(super) async fn restart(
-    town: &mut Town,
-    service: &'static str,
-    failpoint: Option<&str>,
-) -> anyhow::Result<()> {
+pub async fn restart(town: &mut Town, service: &'static str, failpoint: Option<&str>) -> anyhow::Result<()> {
     let processes = town.processes.as_mut().context("no processes")?;
     processes.kill(service).await?;
     processes.start_one(service, failpoint)

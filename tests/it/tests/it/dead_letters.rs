@@ -1,38 +1,13 @@
 //! Dead letters by the operator's own command: looked at, mended, replayed, discarded.
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use databridge_broker::names;
 use databridge_model::OutcomeResult;
 use it::Town;
-use it::processes::built;
 use it::town::{text, value};
 use it::watch::until;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 
 type Result = anyhow::Result<()>;
-
-/// Calls `databridge` as an operator does: its status, what it prints and what it complains of.
-async fn called(town: &Town, arguments: &[&str], input: &str) -> anyhow::Result<(i32, String, String)> {
-    let mut command = Command::new(built("databridge-under-test")?);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-        .env("NATS_URL", town.nats.url())
-        .env("DATABRIDGE_CONFIG", &town.office.config.path)
-        .env("USER", "ann")
-        .env_remove("SUDO_USER")
-        .kill_on_drop(true);
-    let mut child = command.spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.as_bytes()).await?;
-    }
-    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await??;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok((output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr)))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_with_a_typo_is_mended_and_applied_once_though_it_is_replayed_twice() -> Result {
@@ -47,11 +22,12 @@ async fn a_push_with_a_typo_is_mended_and_applied_once_though_it_is_replayed_twi
     let sequence = town.publish(&subject, wrong.to_string()).await?;
     town.dead_letter(names::PUSH, sequence).await?;
 
-    let (status, listed, _) = called(&town, &["dead"], "").await?;
-    assert_eq!(status, 0);
+    let listed = town.databridge(&["dead"]).await?;
+    assert_eq!(listed.status, 0);
+    let listed = listed.said;
     assert!(listed.contains(&subject) && listed.contains("unknown field `sett`"), "{listed}");
     let number = listed.split_whitespace().next().unwrap_or_default().to_owned();
-    let (_, shown, _) = called(&town, &["dead", "show", &number], "").await?;
+    let shown = town.databridge(&["dead", "show", &number]).await?.said;
     assert!(shown.contains("\"sett\"") && shown.contains("dead replay"), "{shown}");
 
     let mended = json!({
@@ -60,13 +36,13 @@ async fn a_push_with_a_typo_is_mended_and_applied_once_though_it_is_replayed_twi
         "set": { "Location": "12 Beale St" },
         "why": "by hand",
     });
-    let (status, said, _) =
-        called(&town, &["dead", "edit", &number, "--body", "-"], &mended.to_string()).await?;
-    assert_eq!(status, 0, "{said}");
-    let (status, said, _) = called(&town, &["dead", "replay"], "").await?;
-    assert_eq!((status, said.as_str()), (2, ""), "nothing is done without a word which");
-    let (status, said, _) = called(&town, &["dead", "replay", "--stage", "push"], "").await?;
-    assert_eq!(status, 0, "{said}");
+    let arguments = ["dead", "edit", &number, "--body", "-"];
+    let edited = town.databridge_reading(&arguments, &mended.to_string()).await?;
+    assert_eq!(edited.status, 0, "{edited:?}");
+    let replayed = town.databridge(&["dead", "replay"]).await?;
+    assert_eq!((replayed.status, replayed.said.as_str()), (2, ""), "nothing is done without a word which");
+    let replayed = town.databridge(&["dead", "replay", "--stage", "push"]).await?;
+    assert_eq!(replayed.status, 0, "{replayed:?}");
     until("the push to be applied", async || {
         let matter = town.matter(&warrant).await?;
         Ok((value(&matter, "Location") == "12 Beale St").then_some(()))
@@ -88,9 +64,8 @@ async fn a_push_with_a_typo_is_mended_and_applied_once_though_it_is_replayed_twi
     assert_eq!(town.writes().await?, (0, 0), "it is answered from what was applied");
     assert_eq!(outcome["result"], json!(OutcomeResult::Written));
 
-    let (_, listed, _) = called(&town, &["dead"], "").await?;
-    assert_eq!(listed.trim(), "There are no dead letters.");
-    let (_, audit, _) = called(&town, &["audit"], "").await?;
+    assert_eq!(town.databridge(&["dead"]).await?.said.trim(), "There are no dead letters.");
+    let audit = town.databridge(&["audit"]).await?.said;
     assert!(audit.contains("ann@") && audit.contains("edited") && audit.contains("replayed"), "{audit}");
     Ok(())
 }
@@ -102,16 +77,16 @@ async fn those_that_are_discarded_are_told_of_in_the_audit_and_an_unknown_number
         let sequence = town.publish("sync.request.gis", body).await?;
         town.dead_letter(names::SYNC, sequence).await?;
     }
-    let (status, said, _) = called(&town, &["dead", "discard", "999"], "").await?;
-    assert_eq!(status, 1);
-    assert!(said.contains("there is no dead letter 999"), "{said}");
-    let (status, _, error) = called(&town, &["dead", "list", "--stage", "no stage"], "").await?;
-    assert_eq!(status, 2);
-    assert!(error.contains("`no stage` is no name"), "{error}");
-    let (status, said, _) = called(&town, &["dead", "discard", "--all"], "").await?;
-    assert_eq!(status, 0, "{said}");
+    let called = town.databridge(&["dead", "discard", "999"]).await?;
+    assert_eq!(called.status, 1);
+    assert!(called.said.contains("there is no dead letter 999"), "{called:?}");
+    let called = town.databridge(&["dead", "list", "--stage", "no stage"]).await?;
+    assert_eq!(called.status, 2);
+    assert!(called.error.contains("`no stage` is no name"), "{called:?}");
+    let called = town.databridge(&["dead", "discard", "--all"]).await?;
+    assert_eq!(called.status, 0, "{called:?}");
     assert!(town.dead_letters().await?.is_empty());
-    let (_, audit, _) = called(&town, &["audit"], "").await?;
+    let audit = town.databridge(&["audit"]).await?.said;
     assert_eq!(audit.matches("discarded").count(), 2, "{audit}");
     assert!(audit.contains("<html>"), "{audit}");
     Ok(())

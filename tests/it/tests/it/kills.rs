@@ -25,10 +25,11 @@ const CLIO: [&str; 2] = ["clio.before-send", "clio.after-send"];
 const GIS: [&str; 2] = ["gis.before-apply", "gis.after-apply"];
 
 /// The steps of the reconciler, in every flow.
-const RECONCILER: [&str; 9] = [
+const RECONCILER: [&str; 10] = [
     "reconciler.before-run-opened",
     "reconciler.after-run-opened",
     "reconciler.after-link",
+    "reconciler.after-conflicts",
     "reconciler.after-push",
     "reconciler.after-listed",
     "reconciler.after-listings-in",
