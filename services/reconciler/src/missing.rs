@@ -1,15 +1,11 @@
 //! Records that a complete listing does not show any more.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use chrono::TimeDelta;
-use databridge_broker::async_nats::datetime;
-use databridge_broker::async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use databridge_broker::{BucketError, names};
+use databridge_broker::names;
 use databridge_config::{RouteKind, Side};
 use databridge_model::{CollectionName, Parked, ReadAfter, RunId, SystemName};
-use futures::StreamExt;
 use serde::Deserialize;
 
 use crate::engine::{Engine, Trouble};
@@ -26,6 +22,9 @@ const SHARE_PERCENT: usize = 10;
 
 /// The pulls of a run are looked for from so long before it was opened: clocks differ.
 const BEFORE: TimeDelta = TimeDelta::minutes(10);
+
+/// So many pulls are looked at at once: the largest of so many are less than the broker lets a client owe.
+const READ_AT_ONCE: usize = 64;
 
 /// Asks for what the complete listings of a run lack: one look by id tells whether it is really gone. Where very much is
 /// missing nothing is asked, and a person is told.
@@ -146,34 +145,18 @@ async fn seen(engine: &Engine, id: RunId, run: &Run, part: &Part) -> Result<Opti
     if listed.records == 0 {
         return Ok(Some(seen));
     }
-    let failed = |error: &dyn std::fmt::Display| BucketError::Broker {
-        key: names::PULL.to_owned(),
-        why: error.to_string(),
-    };
-    let from = (run.opened_at - BEFORE).timestamp_nanos_opt().unwrap_or_default();
-    let start_time = datetime::from_nanos(i128::from(from)).map_err(|e| failed(&e))?;
-    let stream = engine.broker.jetstream().get_stream_no_info(names::PULL).await.map_err(|e| failed(&e))?;
-    let config = pull::Config {
-        filter_subject: format!("pull.{}.{}.>", part.system, part.collection),
-        deliver_policy: DeliverPolicy::ByStartTime { start_time },
-        ack_policy: AckPolicy::None,
-        inactive_threshold: Duration::from_secs(60),
-        ..pull::Config::default()
-    };
-    let consumer = stream.create_consumer(config).await.map_err(|e| failed(&e))?;
+    let mut reading = engine
+        .broker
+        .read_since(
+            names::PULL,
+            Some(format!("pull.{}.{}.>", part.system, part.collection)),
+            run.opened_at - BEFORE,
+        )
+        .await?;
     let mut shown = 0;
     loop {
-        let mut batch = consumer
-            .fetch()
-            .max_messages(500)
-            .max_bytes(8 * 1024 * 1024)
-            .messages()
-            .await
-            .map_err(|e| failed(&e))?;
-        let mut last = None;
-        while let Some(message) = batch.next().await {
-            let message = message.map_err(|e| failed(&e))?;
-            last = Some(message.info().map_err(|e| failed(&e))?.stream_sequence);
+        let messages = reading.next(READ_AT_ONCE).await?;
+        for (_, message) in &messages {
             if let Ok(read) = serde_json::from_slice::<Shown>(&message.payload)
                 && read.run == Some(id)
             {
@@ -182,7 +165,7 @@ async fn seen(engine: &Engine, id: RunId, run: &Run, part: &Part) -> Result<Opti
                 seen.begun_after.get_or_insert(read.read_after);
             }
         }
-        if last.is_none_or(|last| last >= listed.pull_last) {
+        if messages.last().is_none_or(|(last, _)| *last >= listed.pull_last) {
             break;
         }
     }

@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use databridge_broker::async_nats::datetime;
-use databridge_broker::async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use databridge_broker::{Broker, Inbox, names};
 use databridge_runtime::CancellationToken;
-use futures::StreamExt;
 
 /// How long decided pull results are kept: they are a record's story.
 const KEPT: TimeDelta = TimeDelta::days(7);
@@ -76,18 +73,7 @@ async fn last_before(broker: &Broker, moment: DateTime<Utc>) -> Result<u64, Stri
     if state.last_timestamp.unix_timestamp() < seconds(moment) {
         return Ok(state.last_sequence);
     }
-    let nanoseconds = i128::from(seconds(moment)) * 1_000_000_000;
-    let start_time = datetime::from_nanos(nanoseconds).map_err(|e| e.to_string())?;
-    let config = pull::Config {
-        deliver_policy: DeliverPolicy::ByStartTime { start_time },
-        ack_policy: AckPolicy::None,
-        inactive_threshold: Duration::from_secs(30),
-        ..pull::Config::default()
-    };
-    let consumer = stream.create_consumer(config).await.map_err(|e| e.to_string())?;
-    let mut batch = consumer.fetch().max_messages(1).messages().await.map_err(|e| e.to_string())?;
-    match batch.next().await {
-        Some(Ok(message)) => Ok(message.info().map_err(|e| e.to_string())?.stream_sequence - 1),
-        _ => Ok(0),
-    }
+    let mut reading = broker.read_since(names::PULL, None, moment).await.map_err(|e| e.to_string())?;
+    let first = reading.next(1).await.map_err(|e| e.to_string())?.first().map(|(sequence, _)| *sequence);
+    Ok(first.map_or(0, |sequence| sequence - 1))
 }

@@ -14,4 +14,5 @@ mod leases;
 mod office;
 mod pages;
 mod proxy;
+mod reading;
 mod workers;
