@@ -54,6 +54,8 @@ pub enum Command {
     Conflicts(ConflictsArgs),
     /// Shows how far each collection is read, and has one read again from an earlier moment
     Cursors(CursorsArgs),
+    /// Shows what belongs together and how it stands, takes a pair apart, puts it together again
+    Links(LinksArgs),
     /// Shows what people did by hand, such as discarding a dead letter
     Audit,
     /// Looks after the routes
@@ -354,6 +356,49 @@ pub struct CursorSet {
     /// All is read
     #[arg(long)]
     pub start: bool,
+}
+
+/// `databridge links`
+#[derive(Debug, Args)]
+pub struct LinksArgs {
+    /// What to do; to list those that wait for a person if left out
+    #[command(subcommand)]
+    pub command: Option<LinksCommand>,
+}
+
+/// What to do with links.
+#[derive(Debug, Subcommand)]
+pub enum LinksCommand {
+    /// Lists those that wait for a person, with what they wait for
+    List,
+    /// Shows links whole: both sides, what was agreed on, what is under way
+    Show {
+        /// The name of one, or the key of the records
+        #[arg(required_unless_present = "id")]
+        name: Option<String>,
+        /// Those that have the record of this id, in the system that --system says
+        #[arg(long, requires = "system", conflicts_with = "name")]
+        id: Option<String>,
+        /// The system of the record
+        #[arg(long, requires = "id")]
+        system: Option<String>,
+    },
+    /// Takes a pair apart: nothing is carried over any more, in it and in the records below, until it is relinked
+    Unlink {
+        /// The name of the link
+        name: String,
+    },
+    /// Puts a pair together again that was taken apart; or says which of several records with one key is meant
+    Relink {
+        /// The name of the link
+        name: String,
+        /// The system that has several
+        #[arg(long, requires = "id")]
+        system: Option<String>,
+        /// The id of the one that is meant; the others are left aside
+        #[arg(long, requires = "system")]
+        id: Option<String>,
+    },
 }
 
 /// `databridge routes`

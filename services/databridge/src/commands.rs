@@ -5,6 +5,7 @@ mod conflicts;
 mod cursors;
 mod dead;
 mod import;
+mod links;
 mod plan;
 mod schedules;
 
@@ -29,6 +30,7 @@ pub use self::conflicts::conflicts;
 pub use self::cursors::cursors;
 pub use self::dead::dead;
 pub use self::import::{import, import_of};
+pub use self::links::links;
 pub use self::plan::plan;
 pub use self::schedules::schedules;
 

@@ -61,6 +61,7 @@ pub async fn run(cli: Cli) -> Result<bool> {
         Command::Dead(args) => commands::dead(&args).await,
         Command::Conflicts(args) => commands::conflicts(&args).await,
         Command::Cursors(args) => commands::cursors(&args).await,
+        Command::Links(args) => commands::links(&args).await,
         Command::Audit => commands::audit().await,
         Command::Routes(RoutesCommand::Check) => routes_check::run(),
         Command::Key(args) => commands::key(&args),

@@ -78,7 +78,7 @@ pub(crate) fn decide_with(
     given: &Given,
 ) -> Decision {
     let mut decision = Decision::default();
-    if link.is_doubled() {
+    if link.waits_for_a_word() {
         return decision;
     }
     match plan.kind() {

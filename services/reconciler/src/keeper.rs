@@ -12,7 +12,8 @@ use databridge_runtime::CancellationToken;
 use crate::engine::{Engine, Trouble};
 use crate::links::Open;
 use crate::missing;
-use crate::pulls::{RUN_OPENS, drop_unseen_rivals};
+use crate::pulls::RUN_OPENS;
+use crate::rivals::drop_unseen_rivals;
 use crate::runs::Run;
 use crate::spent;
 

@@ -24,6 +24,7 @@ pub mod plan;
 mod pulls;
 pub mod read;
 mod requests;
+mod rivals;
 mod runs;
 #[cfg(test)]
 mod samples;

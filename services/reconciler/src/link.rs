@@ -47,6 +47,9 @@ pub struct Link {
     /// Something could not be done; the next run looks again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub due: bool,
+    /// A person has taken the pair apart: nothing is carried over, here and below it, until one puts it together again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Apart>,
     /// The last conflicts, with the losers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
@@ -62,6 +65,15 @@ pub struct Link {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// That a person has taken a pair apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apart {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who, as the machine says: `name@host`.
+    pub by: String,
 }
 
 /// One of several records on the right.
@@ -138,6 +150,9 @@ pub struct SideState {
     /// Other records of this side with the same key, each with the run that last saw it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rivals: BTreeMap<String, Option<RunId>>,
+    /// Other records of this side with the same key, of which a person has said that they are not meant.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub set_aside: BTreeSet<String>,
     /// It is sure that there are several: nothing is pushed until a person has mended it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub doubled: bool,
@@ -233,6 +248,7 @@ impl Link {
             making: BTreeMap::new(),
             events: 0,
             due: false,
+            apart: None,
             conflicts: Vec::new(),
             conflict_count: 0,
             untold: BTreeMap::new(),
@@ -308,6 +324,11 @@ impl Link {
     /// Whether nothing may be pushed because a side has several records of the key.
     pub fn is_doubled(&self) -> bool {
         self.left.doubled || self.right.doubled
+    }
+
+    /// Whether nothing may be pushed before a person has said a word.
+    pub fn waits_for_a_word(&self) -> bool {
+        self.is_doubled() || self.apart.is_some()
     }
 }
 

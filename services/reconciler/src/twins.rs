@@ -19,7 +19,7 @@ type Likeness = (String, String);
 /// The id of the record below which a new one of this side would stand, if it is there.
 pub(crate) fn parent_id(plan: &RoutePlan, parent: &Link, side: Side) -> Option<String> {
     let state = parent.side(plan.parent_side(side)?);
-    state.id.clone().filter(|_| state.is_there() && !parent.is_doubled())
+    state.id.clone().filter(|_| state.is_there() && !parent.waits_for_a_word())
 }
 
 impl Engine {
@@ -116,7 +116,7 @@ async fn orphans(
         let Some(link) = engine.links.get(&name).await?.map(|found| found.value) else { continue };
         let partner = link.side(side.other());
         let Some(parent) = partner.parent.clone() else { continue };
-        if partner.is_there() && !link.is_under_way() && !link.is_doubled() {
+        if partner.is_there() && !link.is_under_way() && !link.waits_for_a_word() {
             orphans.entry(likeness(plan, &link, side, parent)).or_default().push((name, link));
         }
     }

@@ -2,10 +2,11 @@
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
-use databridge_broker::{health, names};
-use databridge_model::{Audit, Key, decode};
+use databridge_broker::{Broker, Envelope, health, names};
+use databridge_model::{Audit, CollectionName, Key, RunId, SyncRequest, SystemName, decode, subject};
 
-use crate::commands::broker;
+use crate::commands::{broker, tell};
+use crate::follow;
 
 /// `databridge audit`
 pub async fn audit() -> anyhow::Result<bool> {
@@ -76,4 +77,22 @@ pub(super) fn moment(at: DateTime<Utc>) -> String {
 pub(super) fn somebody() -> String {
     let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     format!("{}@{}", name.unwrap_or_else(|| "somebody".to_owned()), health::host())
+}
+
+/// Has a record read again, so that what somebody did to it goes over now and not with the next sync; whether all went
+/// well.
+pub(super) async fn read_again(
+    broker: &Broker,
+    system: &SystemName,
+    collection: &CollectionName,
+    id: &str,
+    why: &str,
+) -> anyhow::Result<bool> {
+    let request =
+        SyncRequest { ids: vec![id.to_owned()], reason: Some(why.to_owned()), ..SyncRequest::default() };
+    let on = subject::sync_request(system, Some(collection));
+    let run = RunId(broker.publish(on, &request, &Envelope::default()).await?);
+    let title = format!("sync {system} {id}");
+    let story = follow::follow(broker, run, &follow::bar(&title)).await?;
+    Ok(tell(broker, &title, &story).await)
 }

@@ -1,14 +1,11 @@
 //! `databridge conflicts`
 
-use databridge_broker::{Broker, Envelope};
-use databridge_model::RunId;
-use databridge_model::{OtherValue, SyncRequest, subject};
+use databridge_model::OtherValue;
 use reconciler::desk::{Chosen, ConflictDesk, ConflictFilter, KeptConflict};
 
 use crate::cli::{ConflictsArgs, ConflictsChoice, ConflictsCommand, ConflictsFilter};
-use crate::commands::by_hand::{chosen, each_of, key_of, moment, somebody};
-use crate::commands::{broker, tell};
-use crate::follow;
+use crate::commands::broker;
+use crate::commands::by_hand::{chosen, each_of, key_of, moment, read_again, somebody};
 
 /// `databridge conflicts`
 pub async fn conflicts(args: &ConflictsArgs) -> anyhow::Result<bool> {
@@ -23,7 +20,15 @@ pub async fn conflicts(args: &ConflictsArgs) -> anyhow::Result<bool> {
         Some(ConflictsCommand::Other { number }) => {
             let written = desk.choose_other(*number).await?;
             println!("{number}: the other value is written in {}", written.system);
-            return carry_over(&broker, &written).await;
+            let Chosen { system, collection, id } = written;
+            return read_again(
+                &broker,
+                &system,
+                &collection,
+                &id,
+                "somebody chose the other value of a conflict",
+            )
+            .await;
         }
         Some(ConflictsCommand::Settle(choice)) => return settle(&desk, choice).await,
     }
@@ -57,20 +62,6 @@ async fn settle(desk: &ConflictDesk, choice: &ConflictsChoice) -> anyhow::Result
         Ok(format!("{number} is settled: the value that won stands"))
     })
     .await
-}
-
-/// Asks for the record, so that the value goes to the other side now and not with the next sync.
-async fn carry_over(broker: &Broker, written: &Chosen) -> anyhow::Result<bool> {
-    let request = SyncRequest {
-        ids: vec![written.id.clone()],
-        reason: Some("somebody chose the other value of a conflict".to_owned()),
-        ..SyncRequest::default()
-    };
-    let on = subject::sync_request(&written.system, Some(&written.collection));
-    let run = RunId(broker.publish(on, &request, &Envelope::default()).await?);
-    let title = format!("sync {} {}", written.system, written.id);
-    let story = follow::follow(broker, run, &follow::bar(&title)).await?;
-    Ok(tell(broker, &title, &story).await)
 }
 
 fn filter_of(args: &ConflictsFilter) -> anyhow::Result<ConflictFilter> {

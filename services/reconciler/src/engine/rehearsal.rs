@@ -12,7 +12,7 @@ use super::{Engine, Trouble, parent_of_new};
 use crate::decide::Wanted;
 use crate::link::Link;
 use crate::plan::{ParentRef, RoutePlan};
-use crate::pulls::doubles;
+use crate::rivals::doubles;
 use crate::runs::Count;
 
 /// The links of dry runs, which are written nowhere.

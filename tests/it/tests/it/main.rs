@@ -20,6 +20,7 @@ mod kills;
 mod kills_auth;
 mod kills_broker;
 mod kills_whole;
+mod links;
 mod merging;
 mod original;
 mod plans;
