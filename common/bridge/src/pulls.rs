@@ -10,7 +10,7 @@ use databridge_broker::{
     Broker, Cursor, Envelope, Handler, Inbox, Job, PublishError, TopologyError, Verdict, Worker, consumers,
     names,
 };
-use databridge_http::{CallError, ErrorClass};
+use databridge_http::CallError;
 use databridge_model::subject;
 use databridge_model::{
     CollectionName, DeadLetter, Failure, FailureClass, KeyToken, Listed, Mode, Parked, PullResult, ReadAfter,
@@ -181,7 +181,7 @@ impl<S: OutsideSystem> Part<'_, S> {
         } else {
             self.without_cursor(&mut tally).await?
         };
-        let failure = listed.err().map(|error| failure_of(&error));
+        let failure = listed.err().map(|error| error.failure());
         let is_whole = failure.is_none();
         self.tell_listed(&tally, failure).await?;
         Ok(is_whole.then_some(tally))
@@ -322,18 +322,4 @@ impl<S: OutsideSystem> Part<'_, S> {
             .max_records
             .map_or(usize::MAX, |most| usize::try_from(most.saturating_sub(records)).unwrap_or(usize::MAX))
     }
-}
-
-/// The failure that an error is told as.
-pub(crate) fn failure_of(error: &CallError) -> Failure {
-    let class = match error.class {
-        ErrorClass::Transient => FailureClass::Transient,
-        ErrorClass::Limited(_) => FailureClass::Limited,
-        ErrorClass::Unauthorised => FailureClass::Unauthorised,
-        ErrorClass::Conflict => FailureClass::Conflict,
-        ErrorClass::Invalid => FailureClass::Invalid,
-        ErrorClass::Gone => FailureClass::Gone,
-        ErrorClass::Unknown => FailureClass::Unknown,
-    };
-    Failure { class, message: error.to_string(), field: None }
 }

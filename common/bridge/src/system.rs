@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use databridge_http::policy::{OnPush, policy};
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::subject::Lane;
 use databridge_model::{
-    CollectionName, Failure, FailureClass, Fields, Key, OutcomeResult, Parked, PushId, PushRequest,
-    SystemName,
+    CollectionName, Failure, Fields, Key, OutcomeResult, Parked, PushId, PushRequest, SystemName,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -167,29 +167,20 @@ impl Effect {
     }
 }
 
-/// The effect of a call that failed: the one policy of both bridges for each class of error.
+/// The effect of a call that failed, by the policy of its class.
 pub fn effect_of_error(error: &CallError, calls: u32) -> Effect {
-    let failure = |class| Failure { class, message: error.to_string(), field: None };
-    let settled = |result, class| Effect::Settled {
-        result,
-        shown: None,
-        parked: BTreeMap::new(),
-        error: Some(failure(class)),
-        calls,
-    };
-    // The call is of no interest to whoever waits: it was not made, or will be made again.
-    let waits = |time, class| {
-        let why = Failure { class, message: error.message.clone(), field: None };
-        Effect::NotNow(Wait { time, why: Some(why) })
-    };
-    match error.class {
-        ErrorClass::Limited(wait) => waits(wait.unwrap_or(Duration::from_secs(5)), FailureClass::Limited),
-        ErrorClass::Unauthorised => waits(Duration::from_secs(15), FailureClass::Unauthorised),
-        ErrorClass::Transient => Effect::Failed(failure(FailureClass::Transient)),
-        ErrorClass::Unknown => Effect::Failed(failure(FailureClass::Unknown)),
-        ErrorClass::Conflict => settled(OutcomeResult::Stale, FailureClass::Conflict),
-        ErrorClass::Gone => settled(OutcomeResult::Gone, FailureClass::Gone),
-        ErrorClass::Invalid => settled(OutcomeResult::Refused, FailureClass::Invalid),
+    let failure = error.failure();
+    match policy(failure.class).push {
+        OnPush::LooksUpAndTriesAgain => Effect::Failed(failure),
+        OnPush::Waits(time) => {
+            let asked = if let ErrorClass::Limited(asked) = error.class { asked } else { None };
+            // The call is of no interest to whoever waits: it was not made, or will be made again.
+            let why = Failure { message: error.message.clone(), ..failure };
+            Effect::NotNow(Wait { time: asked.unwrap_or(time), why: Some(why) })
+        }
+        OnPush::Ends(result) => {
+            Effect::Settled { result, shown: None, parked: BTreeMap::new(), error: Some(failure), calls }
+        }
     }
 }
 

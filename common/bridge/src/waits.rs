@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
 use databridge_broker::async_nats::jetstream::stream::RawMessageErrorKind;
 use databridge_broker::{Broker, ConsumerPlan, Envelope, names};
+use databridge_http::policy::{ORDINARY_LIMIT, policy};
 use databridge_model::subject;
 use databridge_model::{Failure, FailureClass, PushRequest, RunId, SystemName, Waiting};
 use tokio::task::JoinSet;
@@ -16,9 +17,6 @@ const TOLD_APART: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether there is something to tell.
 const LOOKED_APART: Duration = Duration::from_secs(1);
-
-/// A limit of calls that is used up for less than this is the ordinary way of things: Clio's window is a minute.
-const ORDINARY_LIMIT: Duration = Duration::from_secs(75);
 
 /// Knows which pushes of a system wait, and tells their runs and the log.
 #[derive(Debug)]
@@ -194,7 +192,8 @@ impl State {
     fn due(&self, now: Instant) -> Vec<Due> {
         let mut due: BTreeMap<Option<RunId>, Due> = BTreeMap::new();
         for (sequence, waits) in &self.given_back {
-            let is_long = now.duration_since(waits.since) >= patience(waits.why.class);
+            let is_long =
+                now.duration_since(waits.since) >= policy(waits.why.class).told_after.unwrap_or_default();
             if is_long && self.may_be_told(waits.run, now) {
                 let of_run = Due { run: waits.run, why: waits.why.clone(), sequence: Some(*sequence) };
                 due.insert(waits.run, of_run);
@@ -219,16 +218,6 @@ impl State {
     /// Whether no push could be begun for longer than an ordinary limit keeps them.
     fn is_held_up(&self, now: Instant) -> bool {
         now.duration_since(self.looked_at) >= ORDINARY_LIMIT
-    }
-}
-
-/// How long pushes may wait for such a reason before it is worth telling.
-fn patience(class: FailureClass) -> Duration {
-    match class {
-        FailureClass::Limited => ORDINARY_LIMIT,
-        FailureClass::Unauthorised => Duration::from_secs(1),
-        // A fault of a moment is none to tell of.
-        _ => Duration::from_secs(5),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use databridge_model::{Failure, FailureClass};
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use serde::de::DeserializeOwned;
 /// The largest answer that is read into memory, in bytes.
 const LARGEST: usize = 64 * 1024 * 1024;
 
-/// What class of failure an error is; the policy of each is the caller's.
+/// What class of failure an error is; what follows from each is in [`crate::policy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
     /// A fault of the moment: try again.
@@ -27,6 +28,21 @@ pub enum ErrorClass {
     Gone,
     /// A write whose effect is not known: the answer was lost after it was sent.
     Unknown,
+}
+
+impl ErrorClass {
+    /// The class as messages have it.
+    pub fn failure(self) -> FailureClass {
+        match self {
+            Self::Transient => FailureClass::Transient,
+            Self::Limited(_) => FailureClass::Limited,
+            Self::Unauthorised => FailureClass::Unauthorised,
+            Self::Conflict => FailureClass::Conflict,
+            Self::Invalid => FailureClass::Invalid,
+            Self::Gone => FailureClass::Gone,
+            Self::Unknown => FailureClass::Unknown,
+        }
+    }
 }
 
 /// A call failed.
@@ -52,6 +68,13 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body.
     pub body: bytes::Bytes,
+}
+
+impl CallError {
+    /// The failure as messages have it.
+    pub fn failure(&self) -> Failure {
+        Failure { class: self.class.failure(), message: self.to_string(), field: None }
+    }
 }
 
 impl Answer {

@@ -3,6 +3,7 @@
 mod answer;
 mod client;
 mod gate;
+pub mod policy;
 mod retry;
 
 pub use answer::{Answer, CallError, ErrorClass};

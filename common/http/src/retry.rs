@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use databridge_runtime::jittered;
 
-use crate::{CallError, ErrorClass};
+use crate::CallError;
+use crate::policy::{self, OnRead};
 
 /// How often and how long apart.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +36,10 @@ where
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        match error.class {
-            ErrorClass::Transient => failed += 1,
-            ErrorClass::Limited(_) => limited += 1,
-            _ => return Err(error),
+        match policy::policy(error.class.failure()).read {
+            OnRead::Again => failed += 1,
+            OnRead::Waits => limited += 1,
+            OnRead::BreaksOff => return Err(error),
         }
         if failed >= policy.attempts || limited > policy.attempts {
             return Err(error);

@@ -15,6 +15,7 @@ use crate::plan::{FieldPlan, RoutePlan};
 const REMEMBERED: usize = 20;
 
 /// A conflict in a field, as it was decided.
+#[derive(Clone, Copy)]
 pub(crate) struct Found<'a> {
     /// The field.
     pub(crate) field: &'a FieldPlan,

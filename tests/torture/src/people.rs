@@ -65,8 +65,8 @@ impl People {
     }
 
     /// Something else happened.
-    pub(crate) fn witness(&mut self, what: &str) {
-        self.diary.extend([format!("{} {what}\n", Utc::now())]);
+    pub(crate) fn witness(&mut self, at: DateTime<Utc>, what: &str) {
+        self.diary.extend([format!("{at} {what}\n")]);
     }
 
     fn note_down(&mut self, picture: &Picture, warrant: &str, what: &str) {

@@ -14,6 +14,8 @@ use it::picture::Picture;
 use it::processes::{Program, SERVICES};
 use it::town::whole_config;
 use it::{Town, TownOptions};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -56,7 +58,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let mut torture = Torture::begin(options).await?;
     let outcome = torture.all().await;
     if let (Err(_), Some(folder)) = (&outcome, &torture.options.evidence) {
-        torture.write_evidence(folder).await?;
+        torture.write_evidence(folder).await;
     }
     torture.bar.finish_and_clear();
     println!("{}", torture.told());
@@ -143,7 +145,8 @@ impl Torture {
         let victims = SERVICES.into_iter().chain(["reconciler", "gis-bridge", "clio-bridge", BROKER]);
         let victim = victims.collect::<Vec<_>>().choose(random).copied().unwrap_or(BROKER);
         *self.killed.entry(victim).or_default() += 1;
-        self.people.witness(&format!("kill {kill}: {victim}"));
+        let now = self.town.broker.clock().now();
+        self.people.witness(now, &format!("kill {kill}: {victim}"));
         if victim == BROKER {
             self.town.nats.kill9()?;
             tokio::time::sleep(Duration::from_millis(after)).await;
@@ -217,26 +220,50 @@ impl Torture {
         Ok(found)
     }
 
-    async fn write_evidence(&self, folder: &Path) -> anyhow::Result<()> {
+    /// Writes down what there is; what cannot be had is told, and keeps nothing else from being written.
+    async fn write_evidence(&self, folder: &Path) {
+        let tell = |what: &str, error: anyhow::Error| self.bar.suspend(|| eprintln!("no {what}: {error:#}"));
+        if let Err(error) = std::fs::write(folder.join("people.txt"), self.people.diary()) {
+            tell("diary", error.into());
+        }
         let streams = [names::SYNC, names::PULL, names::PUSH, names::OUTCOME, names::RUN, names::DEAD]
             .map(str::to_owned);
-        let buckets =
-            [names::LINKS, names::INTENTS, names::APPLIED, names::WAITING].map(|it| format!("KV_{it}"));
-        for stream in streams.into_iter().chain(buckets) {
-            let messages = self.town.messages(&stream).await?;
-            let lines = messages.iter().map(|it| format!("{} {} {}\n", it.sequence, it.subject, it.text()));
-            std::fs::write(folder.join(format!("{stream}.txt")), lines.collect::<String>())?;
-        }
-        let mut consumers = String::new();
-        for stream in [names::SYNC, names::PULL, names::PUSH, names::OUTCOME, names::RUN] {
-            let stream = self.town.broker.jetstream().get_stream(stream).await?;
-            let mut all = stream.consumers();
-            while let Some(consumer) = all.try_next().await? {
-                consumers.push_str(&format!("{consumer:#?}\n"));
+        let buckets = [names::LINKS, names::CONFLICTS, names::INTENTS, names::APPLIED, names::WAITING]
+            .map(|it| format!("KV_{it}"));
+        for stream in streams.iter().chain(&buckets) {
+            if let Err(error) = self.write_stream(folder, stream).await {
+                tell(stream, error);
             }
         }
-        std::fs::write(folder.join("consumers.txt"), consumers)?;
-        std::fs::write(folder.join("people.txt"), self.people.diary())?;
+        if let Err(error) = self.write_picture(folder).await {
+            tell("picture", error);
+        }
+        // What nats-server is at, if it does not answer: it writes that to its log, and ends.
+        if let Some(pid) = self.town.nats.pid().and_then(|pid| i32::try_from(pid).ok()) {
+            let told = kill(Pid::from_raw(pid), Signal::SIGQUIT);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let copied = std::fs::copy(self.town.nats.log_path(), folder.join("nats-server.log"));
+            if let Err(error) = told.map_err(anyhow::Error::from).and(copied.map_err(anyhow::Error::from)) {
+                tell("log of nats-server", error);
+            }
+        }
+    }
+
+    /// The messages of a stream, and how its consumers stand.
+    async fn write_stream(&self, folder: &Path, stream: &str) -> anyhow::Result<()> {
+        let opened = self.town.broker.jetstream().get_stream(stream).await?;
+        let mut consumers = opened.consumers();
+        let mut told = Vec::new();
+        while let Some(consumer) = consumers.try_next().await? {
+            told.push(format!("{consumer:#?}"));
+        }
+        std::fs::write(folder.join(format!("{stream}.consumers.txt")), told.join("\n"))?;
+        let messages = self.town.messages(stream).await?;
+        let lines = messages.iter().map(|it| format!("{} {} {}\n", it.sequence, it.subject, it.text()));
+        Ok(std::fs::write(folder.join(format!("{stream}.txt")), lines.collect::<String>())?)
+    }
+
+    async fn write_picture(&self, folder: &Path) -> anyhow::Result<()> {
         let picture = Picture::of(&self.town).await?;
         Ok(std::fs::write(folder.join("picture.txt"), format!("{picture:#?}"))?)
     }

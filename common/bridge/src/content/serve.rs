@@ -19,7 +19,6 @@ use tokio::task::JoinSet;
 
 use super::store::{ContentStore, name_of};
 use super::{ContentError, OfferedContent};
-use crate::pulls::failure_of;
 
 /// Contents that a bridge brings at once.
 const MOST_AT_ONCE: usize = 4;
@@ -110,7 +109,7 @@ impl<P: ContentProvider> ContentDesk<P> {
                 Ok(object) => ContentReply::Ready(object),
                 Err(error) => {
                     tracing::warn!(%error, subject = %request.subject, "A content cannot be given.");
-                    ContentReply::Failed(failure_of(&error))
+                    ContentReply::Failed(error.failure())
                 }
             },
         };

@@ -10,6 +10,7 @@ use databridge_broker::{
     Broker, Bucket, BucketError, ConsumerPlan, Envelope, Job, PublishError, keep_alive, names,
 };
 use databridge_http::CallError;
+use databridge_http::policy::MOST_ATTEMPTS;
 use databridge_model::subject::{self, Lane};
 use databridge_model::{
     CollectionName, Failure, FailureClass, KeyToken, Outcome, OutcomeResult, PushId, PushRequest, SystemName,
@@ -22,9 +23,6 @@ use super::turn::{Turn, UnderWay};
 use crate::content::drop_contents_of;
 use crate::waits::Waits;
 use crate::{Applied, Earlier, Effect, Intent, OutsideSystem, PushTask, StillMine};
-
-/// After so many attempts a push is given up as `unknown`; its intent stays.
-const MOST_ATTEMPTS: u32 = 6;
 
 /// Deals with pushes.
 pub(super) struct Desk<S> {
