@@ -1,6 +1,6 @@
 //! Cursors by the operator's own command: looked at, rewound, set.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use it::Town;
 use it::town::text;
 
@@ -9,8 +9,8 @@ type Result = anyhow::Result<()>;
 const MAP: &str = "gis.active_litigations";
 
 /// In an hour, as it is typed.
-fn in_an_hour() -> String {
-    (Utc::now() + TimeDelta::hours(1)).format("%Y-%m-%dT%H:%M:%SZ").to_string()
+fn in_an_hour(town: &Town) -> String {
+    (town.broker.clock().now() + TimeDelta::hours(1)).format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,13 +46,13 @@ async fn a_cursor_goes_forward_by_an_express_word_only_and_a_full_sync_still_fin
     town.migrate().await?;
     town.let_the_overlap_pass().await?;
     town.cycle().await?;
-    let forward = town.databridge(&["cursors", "rewind", MAP, &in_an_hour()]).await?;
+    let forward = town.databridge(&["cursors", "rewind", MAP, &in_an_hour(&town)]).await?;
     assert_eq!(forward.status, 2, "{forward:?}");
     assert!(
         forward.error.contains("would not be read") && forward.error.contains("cursors set"),
         "{forward:?}"
     );
-    let set = town.databridge(&["cursors", "set", MAP, &in_an_hour()]).await?;
+    let set = town.databridge(&["cursors", "set", MAP, &in_an_hour(&town)]).await?;
     assert_eq!(set.status, 0, "{set:?}");
     let row = town.rows().await?.remove(0);
     town.edit_row(&row, "Court_Property_Owner", "Passed Over").await?;
