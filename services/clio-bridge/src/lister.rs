@@ -69,7 +69,9 @@ impl Clio {
             Span::Changed(None) => rested.and_then(|rested| rested.watermark),
             Span::Whole => None,
         };
-        Start::Listing(Place { since, ..Place::default() })
+        // Whether Clio's clock went back since is seen with the first page.
+        let watermark = since.filter(|_| *span == Span::Changed(None));
+        Start::Listing(Place { since, watermark, ..Place::default() })
     }
 
     /// A page of a listing.
@@ -181,6 +183,14 @@ impl Listing<'_> {
             since.as_deref().map(|since| (filter::UPDATED_SINCE, since)).into_iter().collect();
         let url = self.clio.ours_url(self.kind, self.found, &changed, most)?;
         let (body, answer) = self.clio.client.page(self.errand, &url).await?;
+        let goes_on_from = place.since.filter(|since| place.watermark == Some(*since));
+        if answer.server_time().zip(goes_on_from).is_some_and(|(now, since)| now < since) {
+            tracing::warn!(
+                collection = %self.kind.declared().name,
+                "Clio's clock was set back: edits may bear times that were read already, so all is read."
+            );
+            return Box::pin(self.first_page(&Place::default(), most)).await;
+        }
 
         // Without Clio's clock the next listing starts where this one did, which reads more and misses nothing.
         let looked_at = answer.server_time().map(|now| now - self.clio.overlap);
@@ -248,7 +258,8 @@ mod tests {
             let Start::Listing(place) = Clio::begin(&samples::matters(), &span, rested) else {
                 panic!("{span:?}")
             };
-            assert_eq!(place, Place { since, ..Place::default() }, "{span:?}");
+            let watermark = since.filter(|_| span == Span::Changed(None));
+            assert_eq!(place, Place { since, watermark, ..Place::default() }, "{span:?}");
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Office {
     pub key: KeyEnv,
     /// The config folder.
     pub config: ConfigFolder,
+    /// The clock that the services go by.
+    pub clock: Clock,
 }
 
 /// Settings that cannot be used, each told in one line, all of them at once.
@@ -126,7 +128,7 @@ impl Office {
             (Some(nats), Some(clio), Some(clio_app), Some(gis), Some(key), Some(config))
                 if wrong.0.is_empty() =>
             {
-                Ok(Self { nats, clio, clio_app, gis, key, config })
+                Ok(Self { nats, clio, clio_app, gis, key, config, clock: Clock::system() })
             }
             _ => Err(wrong),
         }
@@ -134,7 +136,7 @@ impl Office {
 
     /// Connects under a service's name.
     pub async fn connect(&self, service: &str) -> anyhow::Result<Broker> {
-        Ok(Broker::connect(&self.nats, service, Clock::system(), Duration::from_secs(30)).await?)
+        Ok(Broker::connect(&self.nats, service, self.clock.clone(), Duration::from_secs(30)).await?)
     }
 
     /// Starts all services. They stop with the token.
@@ -144,7 +146,7 @@ impl Office {
         wrong.note_of_files(&self.config);
         wrong.or_none()?;
         ensure_topology(&self.connect("databridge").await?).await?;
-        let clock = Clock::system();
+        let clock = self.clock.clone();
         let key = MasterKey::parse(self.key.databridge_key.expose_secret())?;
         let mut services = JoinSet::new();
 

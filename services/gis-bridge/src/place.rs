@@ -36,6 +36,13 @@ impl Probe {
             .is_some_and(|(last_edit, now)| now.timestamp_millis() - last_edit >= overlap.num_milliseconds())
     }
 
+    /// Whether the server's clock shows a time before the moment up to which everything was read. Where it was set back by
+    /// less than the overlap, that covers it.
+    fn clock_went_back(&self, rested: &Place) -> bool {
+        let now = self.server_time.map(|now| now.timestamp_millis());
+        now.zip(rested.watermark).is_some_and(|(now, watermark)| now < watermark)
+    }
+
     /// From where the next listing has to read. Edits come to light late and clocks differ, by no more than the
     /// overlap. Once the last edit has settled, what comes next is later than it, and what has been listed now is
     /// not read again.
@@ -64,6 +71,13 @@ impl Place {
         match (span, rested) {
             (Span::Changed(Some(since)), _) => {
                 Start::Listing(Self { since: Some(since.timestamp_millis()), ..listing })
+            }
+            (Span::Changed(None), Some(rested)) if probe.clock_went_back(rested) => {
+                tracing::warn!(
+                    watermark = rested.watermark,
+                    "The server's clock was set back: edits may bear times that were read already, so all is read."
+                );
+                Start::Listing(listing)
             }
             (Span::Changed(None), Some(rested)) => {
                 let same = probe.last_edit.is_some() && probe.last_edit == rested.edit_date_seen;
@@ -159,6 +173,17 @@ mod tests {
         );
         let nothing = Probe { last_edit: None, server_time: None };
         assert_eq!(listing(Place::begin(&Span::Whole, None, nothing, OVERLAP)).watermark, None);
+    }
+
+    #[test]
+    fn after_the_servers_clock_was_set_back_all_is_read_once() {
+        let first = listing(Place::begin(&Span::Whole, None, probe(Some(900_000), 900_000), OVERLAP)).rest();
+        let back = Place::begin(&Span::Changed(None), Some(&first), probe(Some(500_000), 500_000), OVERLAP);
+        let second = listing(back);
+        assert_eq!((second.since, second.watermark), (None, Some(380_000)));
+        let third =
+            Place::begin(&Span::Changed(None), Some(&second.rest()), probe(Some(510_000), 510_000), OVERLAP);
+        assert_eq!(listing(third).since, Some(380_000));
     }
 
     #[test]

@@ -128,11 +128,11 @@ pub(crate) fn take_in_child(
         && let Some(known_revision) = child.revision
         && !child.reread
     {
+        if revision <= known_revision && !nothing_new {
+            return Worth::ReadAgain;
+        }
         if revision < known_revision {
             return Worth::Nothing;
-        }
-        if revision == known_revision && !nothing_new {
-            return Worth::ReadAgain;
         }
     }
     if nothing_new && known.is_some_and(|child| !child.reread && !child.cut && child.handle == read.handle) {

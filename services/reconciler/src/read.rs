@@ -21,8 +21,8 @@ pub enum Worth {
 
 /// Weighs a read, and takes it in if it is fresh.
 ///
-/// A read from before the side's last outcome, one that comes while a push is under way, an older revision and an
-/// equal revision with other values prove nothing (decision 3 of the design).
+/// A read from before the side's last outcome, one that comes while a push is under way, and other values with an older or
+/// equal revision prove nothing: the record is read again by its id, and that is believed.
 pub fn take_in(plan: &RoutePlan, link: &mut Link, side: Side, read: &PullResult, sequence: u64) -> Worth {
     let fields = canonical(plan, side, &read.fields);
     let state = link.side_mut(side);
@@ -56,11 +56,13 @@ pub fn take_in(plan: &RoutePlan, link: &mut Link, side: Side, read: &PullResult,
         && state.id.as_deref() == Some(read.id.as_str())
         && !answers_reread
     {
+        // A clock that was set back gives an edit a time before the last one: only a look by the id tells that from a
+        // page that is late.
+        if read_revision <= known && !nothing_new {
+            return Worth::ReadAgain;
+        }
         if read_revision < known {
             return Worth::Nothing;
-        }
-        if read_revision == known && !nothing_new {
-            return Worth::ReadAgain;
         }
     }
     if nothing_new

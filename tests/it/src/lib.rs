@@ -1,6 +1,7 @@
 //! The stage of the end-to-end tests: a broker, a sandbox and the services, all real and all a test's own.
 
 pub mod adopted;
+pub mod cluster;
 pub mod costs;
 pub mod crash;
 pub mod legacy;

@@ -58,6 +58,7 @@ impl Processes {
     ) -> anyhow::Result<Self> {
         let environment = [
             ("NATS_URL", office.nats.nats_url.clone()),
+            ("NATS_REPLICAS", office.nats.nats_replicas.to_string()),
             ("NATS_ACK_WAIT_SECONDS", office.nats.nats_ack_wait_seconds.to_string()),
             ("CLIO_URL", office.clio.clio_url.to_string()),
             ("CLIO_API_KEY", office.clio_app.clio_api_key.clone()),

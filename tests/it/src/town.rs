@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use chrono::TimeDelta;
 use databridge::demo::compare::{Comparer, Comparison};
 use databridge::demo::{self, consent};
 use databridge::follow::{self, Story};
@@ -14,7 +15,7 @@ use databridge_config::ConfigFolder;
 use databridge_config::env::{ClioAppEnv, ClioEnv, GisEnv, KeyEnv, NatsEnv};
 use databridge_model::{Mode, Parked, SyncRequest};
 use databridge_nats_server::NatsServer;
-use databridge_runtime::CancellationToken;
+use databridge_runtime::{CancellationToken, Clock};
 use databridge_seal::MasterKey;
 use indicatif::ProgressBar;
 use sandbox::client::{GisEdit, GisFeature};
@@ -25,7 +26,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::processes::{Processes, Program};
-use crate::rights;
+use crate::{cluster, rights};
 
 /// How a town is set up.
 #[derive(Debug)]
@@ -54,6 +55,10 @@ pub struct TownOptions {
     pub rights: bool,
     /// How long a run may take.
     pub patience: Duration,
+    /// How many nats-servers: one, or three that are a cluster.
+    pub servers: usize,
+    /// How far the services' clocks are ahead.
+    pub services_ahead: TimeDelta,
 }
 
 impl Default for TownOptions {
@@ -71,6 +76,8 @@ impl Default for TownOptions {
             ack_wait_seconds: 30,
             rights: false,
             patience: Duration::from_secs(120),
+            servers: 1,
+            services_ahead: TimeDelta::zero(),
         }
     }
 }
@@ -92,8 +99,10 @@ pub fn whole_config() -> PathBuf {
 
 /// A town. Dropping it kills everything.
 pub struct Town {
-    /// The broker's process.
+    /// The broker's process; of a cluster the first.
     pub nats: NatsServer,
+    /// The other servers of a cluster.
+    pub other_servers: Vec<NatsServer>,
     /// The stand-in for both systems.
     pub sandbox: Sandbox,
     /// A person's hand on both systems.
@@ -136,9 +145,18 @@ impl Town {
         let folder = tempfile::tempdir()?;
         let config = copy_config(&options, folder.path())?;
         let users = if options.rights { rights::users()? } else { String::new() };
-        let nats = NatsServer::ephemeral_with(|options| options.config_extra = users).await?;
-        let at =
-            NatsEnv { nats_ack_wait_seconds: options.ack_wait_seconds, ..NatsEnv::at(nats.url().clone()) };
+        let mut servers = match options.servers {
+            1 => vec![NatsServer::ephemeral_with(|options| options.config_extra = users).await?],
+            many => cluster::of(many).await?,
+        };
+        let nats = servers.remove(0);
+        let at = NatsEnv {
+            nats_ack_wait_seconds: options.ack_wait_seconds,
+            nats_replicas: options.servers,
+            ..NatsEnv::at(nats.url().clone())
+        };
+        let clock = Clock::system();
+        clock.advance(options.services_ahead);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let page = url::Url::parse(&format!("http://{}/", listener.local_addr()?))?;
         let callback = page.join("callback")?;
@@ -175,6 +193,7 @@ impl Town {
             },
             key: KeyEnv { databridge_key: MasterKey::generate(&mut rand::rngs::OsRng)? },
             config: ConfigFolder::read(&config)?,
+            clock,
         };
         let comparer = match &options.config {
             shipped if *shipped == whole_config() => Comparer::of_the_city(),
@@ -188,6 +207,7 @@ impl Town {
         let mut town = Self {
             admin: sandbox.admin(),
             nats,
+            other_servers: servers,
             sandbox,
             broker,
             processes: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use databridge_broker::{Envelope, ReadError, names};
 
 use crate::office::{Office, connect, record};
@@ -16,7 +16,7 @@ async fn what_a_stream_has_got_since_a_moment_is_read_whole_and_in_its_order() {
         let read = record(&office.broker, number, 10).await;
         office.broker.publish(subject.to_owned(), &read, &Envelope::default()).await.unwrap();
     }
-    let hour = Utc::now() - TimeDelta::hours(1);
+    let hour = office.broker.clock().now() - TimeDelta::hours(1);
     let filter = Some("pull.gis.cases.>".to_owned());
     let mut reading = office.broker.read_since(names::PULL, filter, hour).await.unwrap();
     let mut sequences = Vec::new();
@@ -28,7 +28,7 @@ async fn what_a_stream_has_got_since_a_moment_is_read_whole_and_in_its_order() {
         sequences.extend(some.into_iter().map(|(sequence, _)| sequence));
     }
     assert_eq!(sequences, [1, 3, 5, 7, 9]);
-    let later = Utc::now() + TimeDelta::hours(1);
+    let later = office.broker.clock().now() + TimeDelta::hours(1);
     let mut reading = office.broker.read_since(names::PULL, None, later).await.unwrap();
     assert!(reading.next(3).await.unwrap().is_empty());
 }
@@ -41,7 +41,7 @@ async fn a_reading_whose_connection_breaks_ends_with_an_error_and_waits_for_no_a
     let read = record(&broker, 1, 10).await;
     broker.publish("pull.gis.cases.E-1".to_owned(), &read, &Envelope::default()).await.unwrap();
     for loses in [Loses::TheQuestion, Loses::TheAnswer] {
-        let hour = Utc::now() - TimeDelta::hours(1);
+        let hour = office.broker.clock().now() - TimeDelta::hours(1);
         let mut reading = broker.read_since(names::PULL, None, hour).await.unwrap();
         proxy.break_at("CONSUMER.MSG.NEXT", loses);
         let next = tokio::time::timeout(Duration::from_secs(8), reading.next(3)).await;
@@ -49,7 +49,7 @@ async fn a_reading_whose_connection_breaks_ends_with_an_error_and_waits_for_no_a
         let error = next.expect_err("what was asked for is lost");
         assert!(error.to_string().contains("connection was lost"), "{loses:?}: {error}");
     }
-    let hour = Utc::now() - TimeDelta::hours(1);
+    let hour = office.broker.clock().now() - TimeDelta::hours(1);
     let mut reading = broker.read_since(names::PULL, None, hour).await.unwrap();
     assert_eq!(reading.next(3).await.unwrap().len(), 1, "begun anew it gives all");
 }

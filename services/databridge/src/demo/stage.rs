@@ -8,7 +8,7 @@ use databridge_broker::Broker;
 use databridge_config::ConfigFolder;
 use databridge_config::env::{ClioAppEnv, ClioEnv, GisEnv, KeyEnv, NatsEnv};
 use databridge_nats_server::{FindOptions, NatsServer, StartOptions, find};
-use databridge_runtime::CancellationToken;
+use databridge_runtime::{CancellationToken, Clock};
 use databridge_seal::{ExposeSecret, MasterKey};
 use sandbox::{ClioOptions, Sandbox, SandboxOptions};
 use secrecy::SecretString;
@@ -70,6 +70,7 @@ impl Stage {
             key: KeyEnv { databridge_key: key(args.keep.as_deref())? },
             // The demo asks for each sync itself, and counts what it costs: nothing comes by the clock.
             config: ConfigFolder { schedules: BTreeMap::new(), ..plan.config.clone() },
+            clock: Clock::system(),
         };
         let services = office.open(listener, stop.clone()).await?;
         let broker = office.connect("demo").await?;

@@ -64,13 +64,16 @@ fn a_redelivered_read_has_no_effect() {
 }
 
 #[test]
-fn an_older_revision_is_dropped() {
+fn an_older_revision_with_other_values_is_read_again_and_then_believed() {
     let mut link = agreed(&[("owner", "A")], &[("Owner", "A")]);
     let newer = PullResult { revision: Some(20), ..read(Side::Left, 0, &[("owner", "B")]) };
     assert_eq!(taken(&mut link, &newer, 1), Worth::Taken);
     let older = PullResult { revision: Some(19), ..read(Side::Left, 0, &[("owner", "A")]) };
-    assert_eq!(taken(&mut link, &older, 2), Worth::Nothing);
-    assert_eq!(link.left.shown("owner"), Some(&Value::text("B")));
+    assert_eq!(taken(&mut link, &older, 2), Worth::ReadAgain);
+    assert_eq!(link.left.shown("owner"), Some(&Value::text("B")), "a page that is late changes nothing");
+    link.left.reread = true;
+    assert_eq!(taken(&mut link, &older, 3), Worth::Taken);
+    assert_eq!(link.left.shown("owner"), Some(&Value::text("A")), "a clock was set back");
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod bad_messages;
 mod both_ways;
 mod calls;
 mod calls_whole;
+mod clocks;
+mod cluster;
 mod conflicts;
 mod cursors;
 mod dead_letters;
