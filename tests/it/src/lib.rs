@@ -10,6 +10,7 @@ pub mod picture;
 pub mod processes;
 pub mod rights;
 pub mod service;
+pub mod small_disk;
 pub mod town;
 pub mod watch;
 

@@ -14,7 +14,7 @@ use databridge_broker::Broker;
 use databridge_config::ConfigFolder;
 use databridge_config::env::{ClioAppEnv, ClioEnv, GisEnv, KeyEnv, NatsEnv};
 use databridge_model::{Mode, Parked, SyncRequest};
-use databridge_nats_server::NatsServer;
+use databridge_nats_server::{NatsServer, StartOptions};
 use databridge_runtime::{CancellationToken, Clock};
 use databridge_seal::MasterKey;
 use indicatif::ProgressBar;
@@ -59,6 +59,8 @@ pub struct TownOptions {
     pub servers: usize,
     /// How far the services' clocks are ahead.
     pub services_ahead: TimeDelta,
+    /// Where the broker keeps its streams; a folder of its own if absent.
+    pub store: Option<PathBuf>,
 }
 
 impl Default for TownOptions {
@@ -78,7 +80,17 @@ impl Default for TownOptions {
             patience: Duration::from_secs(120),
             servers: 1,
             services_ahead: TimeDelta::zero(),
+            store: None,
         }
+    }
+}
+
+fn server_of(options: &TownOptions, users: String, server: &mut StartOptions) {
+    server.config_extra = users;
+    if let Some(store) = &options.store {
+        server.store_dir.clone_from(store);
+        // The streams may promise each other more than there is: the disk itself is the limit.
+        server.max_file_store = Some(1 << 40);
     }
 }
 
@@ -146,7 +158,7 @@ impl Town {
         let config = copy_config(&options, folder.path())?;
         let users = if options.rights { rights::users()? } else { String::new() };
         let mut servers = match options.servers {
-            1 => vec![NatsServer::ephemeral_with(|options| options.config_extra = users).await?],
+            1 => vec![NatsServer::ephemeral_with(|server| server_of(&options, users, server)).await?],
             many => cluster::of(many).await?,
         };
         let nats = servers.remove(0);

@@ -16,6 +16,7 @@ mod cursors;
 mod dead_letters;
 mod demo;
 mod foreign_client;
+mod full_disk;
 mod hpd;
 mod import;
 mod kills;
