@@ -38,7 +38,7 @@ pub struct Reading {
 /// So long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The broker forgets a reading that nobody goes on with.
+/// The broker forgets a reading that nobody goes on with, as it does one that is done.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 impl Broker {
@@ -74,6 +74,8 @@ impl Broker {
             deliver_policy: DeliverPolicy::ByStartTime { start_time },
             ack_policy: AckPolicy::None,
             inactive_threshold: FORGOTTEN_AFTER,
+            // On disk a server that dies again and again would bring hundreds of them back at each start.
+            memory_storage: true,
             ..pull::Config::default()
         };
         let consumer = opened.create_consumer(config).await.map_err(|e| failed(&e))?;
@@ -82,6 +84,18 @@ impl Broker {
 }
 
 impl Reading {
+    /// Ends the reading: nothing of it stays in the broker.
+    pub async fn done(self) {
+        let name = &self.consumer.cached_info().name;
+        let deleted = async {
+            let stream = self.broker.jetstream.get_stream_no_info(&self.stream).await.ok()?;
+            stream.delete_consumer(name).await.ok()
+        };
+        if deleted.await.is_none() {
+            tracing::debug!(consumer = name, "What read a stream goes by itself in a minute.");
+        }
+    }
+
     /// The next messages, up to so many and each with its sequence in the stream; none at the end.
     ///
     /// After an error nothing more comes of this reading, for what was on its way is lost: it is to be begun anew.

@@ -169,5 +169,6 @@ async fn seen(engine: &Engine, id: RunId, run: &Run, part: &Part) -> Result<Opti
             break;
         }
     }
+    reading.done().await;
     Ok((shown >= listed.records).then_some(seen))
 }

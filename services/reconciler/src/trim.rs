@@ -75,5 +75,6 @@ async fn last_before(broker: &Broker, moment: DateTime<Utc>) -> Result<u64, Stri
     }
     let mut reading = broker.read_since(names::PULL, None, moment).await.map_err(|e| e.to_string())?;
     let first = reading.next(1).await.map_err(|e| e.to_string())?.first().map(|(sequence, _)| *sequence);
+    reading.done().await;
     Ok(first.map_or(0, |sequence| sequence - 1))
 }

@@ -28,6 +28,9 @@ async fn what_a_stream_has_got_since_a_moment_is_read_whole_and_in_its_order() {
         sequences.extend(some.into_iter().map(|(sequence, _)| sequence));
     }
     assert_eq!(sequences, [1, 3, 5, 7, 9]);
+    reading.done().await;
+    let stream = office.broker.jetstream().get_stream(names::PULL).await.unwrap();
+    assert_eq!(stream.cached_info().state.consumer_count, 0, "nothing of it stays");
     let later = office.broker.clock().now() + TimeDelta::hours(1);
     let mut reading = office.broker.read_since(names::PULL, None, later).await.unwrap();
     assert!(reading.next(3).await.unwrap().is_empty());
