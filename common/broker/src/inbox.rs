@@ -250,12 +250,21 @@ impl Job {
         let envelope = Envelope::default().with_id(format!("dead-{}-{}", self.stream, self.sequence));
         match self.broker.publish(subject.clone(), &letter, &envelope).await {
             Err(PublishError::TooLarge { .. }) => {
-                let letter = DeadLetter { body: None, body_base64: None, ..letter };
+                let letter = in_short(letter);
                 self.broker.publish(subject, &letter, &envelope).await.map(drop)
             }
             other => other.map(drop),
         }
     }
+}
+
+/// The letter without the body, and with the beginnings of errors, which may quote the body.
+fn in_short(letter: DeadLetter) -> DeadLetter {
+    const TOLD: usize = 2000;
+    let short = |error: String| error.chars().take(TOLD).collect::<String>();
+    let attempt = |attempt: DeadAttempt| DeadAttempt { error: short(attempt.error), ..attempt };
+    let attempts = letter.attempts.into_iter().map(attempt).collect();
+    DeadLetter { body: None, body_base64: None, error: short(letter.error), attempts, ..letter }
 }
 
 fn base64_of(bytes: &[u8]) -> String {

@@ -20,7 +20,7 @@ pub type CollectionName = Name;
 
 /// A text is no [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no name: use lower-case letters, digits and `_`, starting with a letter")]
+#[error("`{0:.100}` is no name: use lower-case letters, digits and `_`, starting with a letter, at most 60")]
 pub struct NameError(String);
 
 impl Name {

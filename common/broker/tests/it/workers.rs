@@ -221,6 +221,19 @@ async fn a_message_that_is_no_text_is_kept_whole_in_its_dead_letter() {
 }
 
 #[tokio::test]
+async fn a_message_whose_error_is_as_long_as_a_message_may_be_is_buried_all_the_same() {
+    let office = Office::open().await;
+    let error = "x".repeat(600 * 1024);
+    let handler = Scripted::new(&[("a1", &[Deed::Says(Verdict::Dead(error))])]);
+    publish(&office.broker, &["a1", "a2"]).await;
+    let _working = working(&office.broker, handler).await;
+    settled(&office.broker, 2).await;
+    let letter = &dead_letters(&office).await[0].1;
+    assert_eq!((letter.sequence, letter.body.as_deref(), letter.attempts.len()), (1, None, 1));
+    assert!(letter.error.starts_with("xxx") && letter.error.len() < 4096, "{}", letter.error.len());
+}
+
+#[tokio::test]
 async fn waiting_comes_again_after_the_wait_and_not_before() {
     let office = Office::open().await;
     let handler = Scripted::new(&[("a1", &[Deed::Says(Verdict::Later(Duration::from_millis(700)))])]);
