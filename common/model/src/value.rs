@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,8 +43,14 @@ pub struct Point {
 impl Point {
     /// A point rounded to seven decimals (about a centimetre), so that one stored place always compares equal.
     pub fn rounded(lon: f64, lat: f64) -> Self {
-        let round = |degrees: f64| (degrees * 1e7).round() / 1e7;
+        // Zero is added so that a zero below has no sign.
+        let round = |degrees: f64| (degrees * 1e7).round() / 1e7 + 0.0;
         Self { lon: round(lon), lat: round(lat) }
+    }
+
+    /// Whether there is such a place.
+    pub fn is_on_earth(&self) -> bool {
+        self.lon.abs() <= 180.0 && self.lat.abs() <= 90.0
     }
 }
 
@@ -158,7 +164,9 @@ impl FieldType {
             (_, Value::Text(text)) if text.is_empty() => Ok(Value::Null),
             (Self::Text | Self::Ref, Value::Text(text)) => Ok(Value::Text(text)),
             (Self::Bool, value @ Value::Bool(_)) | (Self::Int, value @ Value::Int(_)) => Ok(value),
-            (Self::Point, Value::Point(point)) => Ok(Value::Point(Point::rounded(point.lon, point.lat))),
+            (Self::Point, Value::Point(point)) if point.is_on_earth() => {
+                Ok(Value::Point(Point::rounded(point.lon, point.lat)))
+            }
             (Self::Int, Value::Text(text)) => {
                 text.trim().parse().map(Value::Int).map_err(|_| wrong(&Value::Text(text)))
             }
@@ -167,12 +175,12 @@ impl FieldType {
                 canonical_decimal(text.trim()).map(Value::Text).ok_or_else(|| wrong(&Value::Text(text)))
             }
             (Self::Date, Value::Text(text)) => match NaiveDate::parse_from_str(&text, "%Y-%m-%d") {
-                Ok(date) => Ok(Value::Text(date.to_string())),
-                Err(_) => Err(wrong(&Value::Text(text))),
+                Ok(date) if has_four_digits(date.year()) => Ok(Value::Text(date.to_string())),
+                _ => Err(wrong(&Value::Text(text))),
             },
             (Self::Instant, Value::Text(text)) => match DateTime::parse_from_rfc3339(&text) {
-                Ok(at) => Ok(Value::instant(at.with_timezone(&Utc))),
-                Err(_) => Err(wrong(&Value::Text(text))),
+                Ok(at) if has_four_digits(at.to_utc().year()) => Ok(Value::instant(at.to_utc())),
+                _ => Err(wrong(&Value::Text(text))),
             },
             (_, value) => Err(wrong(&value)),
         }
@@ -208,6 +216,11 @@ impl FieldType {
             _ => false,
         }
     }
+}
+
+/// Whether a year can be written as RFC 3339 has it; in UTC, and not only by another clock.
+fn has_four_digits(year: i32) -> bool {
+    (0..=9999).contains(&year)
 }
 
 /// `-012.500` as `-12.5`; `None` for what is no plain decimal. An exponent is spelled out.
@@ -281,6 +294,42 @@ mod tests {
             canonical(&FieldType::Instant, "2026-11-20T09:00:00-06:00"),
             canonical(&FieldType::Instant, "2026-11-20T15:00:00.000Z")
         );
+    }
+
+    #[test]
+    fn a_year_that_no_text_can_hold_in_utc_is_refused_and_not_only_where_it_is_read_again() {
+        for (kind, text) in [
+            (FieldType::Instant, "9999-12-31T23:59:59-01:00"),
+            (FieldType::Instant, "0000-01-01T00:00:00+01:00"),
+            (FieldType::Date, "+12026-11-20"),
+            (FieldType::Date, "-0001-11-20"),
+        ] {
+            assert!(kind.canonical(Value::Text(text.to_owned())).is_err(), "{text}");
+        }
+        let last = canonical(&FieldType::Instant, "9999-12-31T23:59:59Z");
+        assert_eq!(FieldType::Instant.canonical(last.clone()), Ok(last));
+    }
+
+    #[test]
+    fn a_place_on_the_equator_has_one_form() {
+        let form = |text: &str| {
+            serde_json::to_string(&FieldType::Point.canonical(serde_json::from_str(text).unwrap()).unwrap())
+        };
+        assert_eq!(form(r#"{"lon":-0.0,"lat":-0.00000001}"#).unwrap(), form(r#"{"lon":0,"lat":0}"#).unwrap());
+    }
+
+    #[test]
+    fn a_place_that_is_nowhere_on_earth_is_refused() {
+        for (lon, lat) in [(1e304, 0.0), (0.0, 90.1), (f64::NAN, 0.0)] {
+            assert!(FieldType::Point.canonical(Value::Point(Point { lon, lat })).is_err(), "{lon} {lat}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_the_same_each_time_that_it_is_written_and_read() {
+        let read: Value = serde_json::from_str(r#"{"lon":9223372036814775807,"lat":35}"#).unwrap();
+        let again: Value = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
+        assert_eq!(read, again);
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn point(geometry: &Json) -> Result<Value, String> {
         return Ok(Value::Null);
     }
     match (x.as_f64(), y.as_f64()) {
-        (Some(lon), Some(lat)) if lon.abs() <= 180.0 && lat.abs() <= 90.0 => {
+        (Some(lon), Some(lat)) if (Point { lon, lat }).is_on_earth() => {
             Ok(Value::Point(Point::rounded(lon, lat)))
         }
         _ => Err(format!("`{}` is no place on earth in degrees; correct the geometry", shortened(geometry))),
