@@ -75,6 +75,9 @@ impl KeyToken {
         let encoded = encode(id);
         if encoded.len() + 2 > LONGEST_TOKEN {
             Self(format!("=ih{}", hex::encode(Sha256::digest(id.as_bytes()))))
+        } else if is_hash(&encoded) {
+            // It would be taken for that of a long id.
+            Self(format!("=i{}", encoded.replacen('h', "=68", 1)))
         } else {
             Self(format!("=i{encoded}"))
         }
@@ -88,10 +91,7 @@ impl KeyToken {
     /// The id of a record without a key; `None` for a key's token, and where a long id is hashed.
     pub fn id(&self) -> Option<String> {
         let encoded = self.0.strip_prefix("=i")?;
-        let hashed = encoded.strip_prefix('h').is_some_and(|digits| {
-            digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-        });
-        if hashed { None } else { decode(encoded) }
+        if is_hash(encoded) { None } else { decode(encoded) }
     }
 
     /// The token as text.
@@ -104,6 +104,13 @@ impl fmt::Display for KeyToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether it is `h` and a sha256, as it stands for what is too long.
+fn is_hash(encoded: &str) -> bool {
+    encoded.strip_prefix('h').is_some_and(|digits| {
+        digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    })
 }
 
 fn encode(text: &str) -> String {
@@ -165,6 +172,14 @@ mod tests {
         assert_eq!(KeyToken::of(None, &"9".repeat(200)).id(), None, "a hash tells no id");
         assert_eq!(Key::parse("E-1").unwrap().token().id(), None, "a key is no id");
         assert_eq!(KeyToken::from_subject("=i1=2").id(), None);
+    }
+
+    #[test]
+    fn an_id_that_looks_like_the_hash_of_a_long_one_is_another() {
+        let long = "9".repeat(200);
+        let alike = format!("h{}", hex::encode(Sha256::digest(&long)));
+        assert_ne!(KeyToken::of(None, &long), KeyToken::of(None, &alike));
+        assert_eq!(KeyToken::of(None, &alike).id(), Some(alike));
     }
 
     #[test]
