@@ -114,11 +114,14 @@ impl Converter {
 }
 
 fn instant(value: &Value) -> Option<DateTime<Utc>> {
-    Some(DateTime::parse_from_rfc3339(value.as_text()?).ok()?.with_timezone(&Utc))
+    let canonical = FieldType::Instant.canonical(value.clone()).ok()?;
+    Some(DateTime::parse_from_rfc3339(canonical.as_text()?).ok()?.with_timezone(&Utc))
 }
 
+/// A day that is no canonical one is none: the clocks of a zone end with those that chrono can tell.
 fn date(value: &Value) -> Option<NaiveDate> {
-    NaiveDate::parse_from_str(value.as_text()?, "%Y-%m-%d").ok()
+    let canonical = FieldType::Date.canonical(value.clone()).ok()?;
+    NaiveDate::parse_from_str(canonical.as_text()?, "%Y-%m-%d").ok()
 }
 
 /// The instant at which the local clock shows this. What it shows twice is the first; what it leaps over is the
@@ -192,6 +195,15 @@ mod tests {
         let around = Surroundings { current: &current, ..AROUND };
         let moved = Converter::LocalDate.apply(&text("2026-11-02"), &FieldType::Instant, around);
         assert_eq!(moved, Ok(text("2026-11-02T15:00:00Z")));
+    }
+
+    #[test]
+    fn a_day_at_the_end_of_all_calendars_is_refused() {
+        let current = text("2026-10-31T04:59:59Z");
+        let around = Surroundings { current: &current, ..AROUND };
+        let error =
+            Converter::LocalDate.apply(&text("+262142-12-31"), &FieldType::Instant, around).unwrap_err();
+        assert_eq!(error.to_string(), "`+262142-12-31` is no date");
     }
 
     #[test]
