@@ -68,7 +68,9 @@ impl Default for Cost {
 impl Cost {
     /// The calls of so many creates, updates and deletes.
     pub fn of(self, creates: u64, updates: u64, deletes: u64) -> u64 {
-        let calls = creates * self.create + updates * self.update + deletes * self.delete;
+        let each = [(creates, self.create), (updates, self.update), (deletes, self.delete)];
+        let calls =
+            each.iter().fold(0_u64, |sum, (count, cost)| sum.saturating_add(count.saturating_mul(*cost)));
         calls.div_ceil(self.batch.max(1))
     }
 }
@@ -119,5 +121,17 @@ impl From<FieldDeclForm> for FieldDecl {
             FieldDeclForm::Short(kind) => Self { kind, max_length: None },
             FieldDeclForm::Long(LongForm { kind, max_length }) => Self { kind, max_length },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pushes_that_cost_more_calls_than_can_be_counted_cost_as_many_as_can() {
+        let dear = Cost { create: u64::MAX / 2, ..Cost::default() };
+        assert_eq!(dear.of(3, 1, 0), u64::MAX);
+        assert_eq!(Cost { batch: 200, ..Cost::default() }.of(150, 50, 1), 2);
     }
 }
