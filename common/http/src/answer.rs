@@ -11,6 +11,9 @@ use serde::de::DeserializeOwned;
 /// The largest answer that is read into memory, in bytes.
 const LARGEST: usize = 64 * 1024 * 1024;
 
+/// The longest that a system is believed to want us to wait: no limit that is known has a longer window than a day.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 /// What class of failure an error is; what follows from each is in [`crate::policy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -47,7 +50,7 @@ impl ErrorClass {
 
 /// A call failed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{call}: {message}")]
+#[error("{call}: {message:.1000}")]
 pub struct CallError {
     /// The class.
     pub class: ErrorClass,
@@ -120,10 +123,10 @@ impl Answer {
         DateTime::parse_from_rfc2822(text).ok().map(|at| at.with_timezone(&Utc))
     }
 
-    /// The seconds of Retry-After.
+    /// The seconds of Retry-After, a day at most.
     pub fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
-        text.trim().parse().ok().map(Duration::from_secs)
+        text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
     }
 
     /// The error of this class with this message.

@@ -7,6 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use databridge_runtime::Clock;
 use tokio::sync::Notify;
 
+use crate::answer::LONGEST_WAIT;
+
 /// What the headers of an answer say of the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitReport {
@@ -155,7 +157,7 @@ impl Gate {
         // Calls under way may be counted or not; believing that they are not is safe.
         let others = state.under_way.saturating_sub(1);
         state.left = Some(least.saturating_sub(others));
-        let until_reset = (report.resets_at - report.server_time).max(TimeDelta::zero());
+        let until_reset = (report.resets_at - report.server_time).clamp(TimeDelta::zero(), longest_wait());
         // A second more: the header's resolution is a second.
         state.resets_at = Some(now + until_reset + TimeDelta::seconds(1));
         drop(state);
@@ -164,7 +166,8 @@ impl Gate {
 
     /// The system refused for the limit: nothing passes for so long.
     pub fn close_for(&self, duration: Duration) {
-        let until = self.shared.clock.now() + TimeDelta::from_std(duration).unwrap_or(TimeDelta::hours(1));
+        let longest = longest_wait();
+        let until = self.shared.clock.now() + TimeDelta::from_std(duration).unwrap_or(longest).min(longest);
         let mut state = self.state();
         state.closed_until = state.closed_until.max(Some(until));
     }
@@ -196,6 +199,10 @@ impl Drop for Pass {
     }
 }
 
+fn longest_wait() -> TimeDelta {
+    TimeDelta::from_std(LONGEST_WAIT).unwrap_or(TimeDelta::hours(24))
+}
+
 fn wait(now: DateTime<Utc>, until: DateTime<Utc>) -> Duration {
     (until - now).to_std().unwrap_or_default().clamp(Duration::from_millis(1), Duration::from_secs(3600))
 }
@@ -207,6 +214,27 @@ mod tests {
     fn report(clock: &Clock, remaining: u32, seconds: i64) -> LimitReport {
         let now = clock.now();
         LimitReport { limit: 50, remaining, resets_at: now + TimeDelta::seconds(seconds), server_time: now }
+    }
+
+    #[test]
+    fn a_window_that_would_end_in_a_thousand_years_and_a_wait_without_end_close_it_for_a_day_at_most() {
+        let clock = Clock::system();
+        let gate = Gate::new(clock.clone());
+        let moment = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        // A server that tells the end in milliseconds, and one whose clock is not set.
+        for (resets_at, server_time) in
+            [(1_795_186_860_000, 1_795_186_800), (8_210_266_876_799, -8_334_601_228_800)]
+        {
+            let (resets_at, server_time) = (moment(resets_at), moment(server_time));
+            gate.report(LimitReport { limit: 50, remaining: 0, resets_at, server_time });
+            assert!(gate.try_pass().is_err());
+            clock.advance(TimeDelta::hours(25));
+            assert!(gate.try_pass().is_ok());
+        }
+        gate.close_for(Duration::from_secs(u64::MAX));
+        assert!(gate.try_pass().is_err());
+        clock.advance(TimeDelta::hours(25));
+        assert!(gate.try_pass().is_ok());
     }
 
     #[test]

@@ -35,6 +35,21 @@ async fn a_server_that_tells_no_time_is_not_guessed_at() {
 }
 
 #[tokio::test]
+async fn a_wait_of_ages_is_one_of_a_day() {
+    let headers = "Retry-After: 18446744073709551615\r\n";
+    let answer = called(&answer("429 Too Many Requests", headers, ""), false).await.unwrap();
+    assert_eq!(answer.retry_after(), Some(Duration::from_secs(24 * 3600)));
+}
+
+#[tokio::test]
+async fn an_error_is_short_whatever_the_answer_is() {
+    let body = format!("[\"{}\"]", "x".repeat(100_000));
+    let answer = called(&answer("200 OK", "", &body), false).await.unwrap();
+    let error = answer.json::<Vec<u64>>(false).unwrap_err().to_string();
+    assert!(error.contains("xxx") && error.len() < 1200, "{} bytes", error.len());
+}
+
+#[tokio::test]
 async fn html_for_json_is_told_by_its_beginning_and_may_be_tried_again() {
     let page = "<html>\n<title>Down for maintenance</title>";
     let answer = called(&answer("200 OK", "", page), false).await.unwrap();
