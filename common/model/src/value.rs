@@ -110,6 +110,7 @@ impl Value {
 
     /// An instant in its canonical form: UTC, milliseconds only where there are some.
     pub fn instant(at: DateTime<Utc>) -> Self {
+        let at = to_milliseconds(at);
         let format =
             if at.timestamp_subsec_millis() == 0 { SecondsFormat::Secs } else { SecondsFormat::Millis };
         Self::Text(at.to_rfc3339_opts(format, true))
@@ -179,7 +180,9 @@ impl FieldType {
                 _ => Err(wrong(&Value::Text(text))),
             },
             (Self::Instant, Value::Text(text)) => match DateTime::parse_from_rfc3339(&text) {
-                Ok(at) if has_four_digits(at.to_utc().year()) => Ok(Value::instant(at.to_utc())),
+                Ok(at) if has_four_digits(to_milliseconds(at.to_utc()).year()) => {
+                    Ok(Value::instant(at.to_utc()))
+                }
                 _ => Err(wrong(&Value::Text(text))),
             },
             (_, value) => Err(wrong(&value)),
@@ -221,6 +224,11 @@ impl FieldType {
 /// Whether a year can be written as RFC 3339 has it; in UTC, and not only by another clock.
 fn has_four_digits(year: i32) -> bool {
     (0..=9999).contains(&year)
+}
+
+/// The same moment to the millisecond. A leap second is the one after it, as it is to all that count seconds.
+fn to_milliseconds(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(at.timestamp_millis()).unwrap_or(at)
 }
 
 /// `-012.500` as `-12.5`; `None` for what is no plain decimal. An exponent is spelled out.
@@ -308,6 +316,15 @@ mod tests {
         }
         let last = canonical(&FieldType::Instant, "9999-12-31T23:59:59Z");
         assert_eq!(FieldType::Instant.canonical(last.clone()), Ok(last));
+    }
+
+    #[test]
+    fn a_leap_second_is_the_one_after_it_as_it_is_to_whoever_counts_milliseconds() {
+        assert_eq!(
+            canonical(&FieldType::Instant, "2016-12-31T23:59:60.5Z"),
+            canonical(&FieldType::Instant, "2017-01-01T00:00:00.500Z")
+        );
+        assert!(FieldType::Instant.canonical(Value::text("9999-12-31T23:59:60Z")).is_err());
     }
 
     #[test]
