@@ -142,7 +142,7 @@ fn value(kind: &FieldType, field: &Field, raw: &Json) -> Result<Value, String> {
                     if field.kind == EsriType::Date =>
                 {
                     let at = DateTime::from_timestamp_millis(at).ok_or_else(wrong)?;
-                    Ok(match kind {
+                    canonical(match kind {
                         FieldType::Date => Value::Text(at.date_naive().to_string()),
                         _ => Value::instant(at),
                     })
@@ -224,6 +224,16 @@ mod tests {
         assert!(row.unreadable[0].1.contains("`many`"), "{:?}", row.unreadable);
         assert_eq!(row.shown.fields.get("Area"), Some(&Value::Text("1".into())));
         assert!(!row.shown.fields.contains_key("Rooms"));
+    }
+
+    #[test]
+    fn a_date_that_no_other_system_can_be_told_is_left_out() {
+        let row = read(
+            &json!({"OBJECTID": 7, "Heard": 253_402_300_800_000_i64, "Due": -62_198_755_200_000_i64}),
+            Json::Null,
+        );
+        let unreadable: Vec<_> = row.unreadable.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(unreadable, ["Due", "Heard"]);
     }
 
     #[test]

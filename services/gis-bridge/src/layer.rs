@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::DateTime;
 use databridge_config::Collection;
 use databridge_model::FieldType;
 
@@ -133,7 +134,7 @@ impl Layer {
             columns: Vec::new(),
             lacking: Vec::new(),
             edit_date: None,
-            last_edit: page.editing_info.as_ref().and_then(|info| info.last_edit_date),
+            last_edit: page.editing_info.as_ref().and_then(|info| info.last_edit_date).filter(is_moment),
             page_rows: usize::try_from(page.max_record_count.unwrap_or(UNNAMED_LIMIT).clamp(1, MOST_ROWS))
                 .unwrap_or(1),
             record_limit: usize::try_from(page.max_record_count.unwrap_or(UNNAMED_LIMIT).max(1))
@@ -218,6 +219,11 @@ impl Layer {
     }
 }
 
+/// Whether so many milliseconds since 1970 are a moment, and not what a server says that knows none.
+fn is_moment(milliseconds: &i64) -> bool {
+    DateTime::from_timestamp_millis(*milliseconds).is_some()
+}
+
 fn find<'a>(fields: &'a [FieldPage], name: &str) -> Option<&'a FieldPage> {
     let exact = fields.iter().find(|field| field.name == name);
     exact.or_else(|| fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)))
@@ -235,9 +241,9 @@ fn source(
             Some("esriGeometryPoint") => {
                 Ok(Source::Geometry { editable: page.allow_geometry_updates != Some(false) })
             }
-            Some(other) => {
-                Err(format!("layer {number} holds {other}, not points; take `{name}` out of the system file"))
-            }
+            Some(other) => Err(format!(
+                "layer {number} holds {other:.60}, not points; take `{name}` out of the system file"
+            )),
             None => Err(format!(
                 "layer {number} is a table without geometry; take `{name}` out of the system file"
             )),
@@ -320,6 +326,18 @@ pub(crate) mod tests {
             let layer = layer(|page| page["geometryType"] = kind);
             assert_eq!(layer.lacking[0].0, "shape");
             assert!(!layer.with_geometry());
+        }
+    }
+
+    #[test]
+    fn an_edit_at_no_moment_is_not_told() {
+        for (told, last_edit) in
+            [(i64::MIN, None), (i64::MAX, None), (1_795_186_800_000, Some(1_795_186_800_000))]
+        {
+            assert_eq!(
+                layer(|page| page["editingInfo"] = json!({"lastEditDate": told})).last_edit,
+                last_edit
+            );
         }
     }
 

@@ -133,7 +133,8 @@ fn condition(layer: &Layer, since: Option<i64>, after: Option<i64>) -> String {
 
 /// Literals have whole seconds unless a field says otherwise, so the second is rounded down.
 fn edited_since(date: &EditDate, since: i64) -> Option<String> {
-    let at = DateTime::from_timestamp_millis(if date.in_utc { since } else { since - WESTERNMOST })?;
+    let at =
+        DateTime::from_timestamp_millis(if date.in_utc { since } else { since.saturating_sub(WESTERNMOST) })?;
     Some(format!("{} >= TIMESTAMP '{}'", date.field, at.format("%Y-%m-%d %H:%M:%S")))
 }
 
