@@ -132,7 +132,7 @@ struct ItemError {
 /// One verdict for each edit. Results come in the order of the request, each kind by itself.
 pub(crate) fn verdicts(body: Json, edits: &[Edit]) -> Vec<Verdict> {
     let untold = |why: &str| {
-        let message = format!("the server's answer does not tell what came of the edit: {why}");
+        let message = format!("the server's answer does not tell what came of the edit: {why:.400}");
         Verdict::Failed(Failure { class: FailureClass::Unknown, message, field: None })
     };
     let results: Results = match serde_json::from_value(body) {
@@ -170,8 +170,11 @@ pub(crate) fn verdicts(body: Json, edits: &[Edit]) -> Vec<Verdict> {
 
 fn refused(error: &ItemError, edit: &Edit) -> Verdict {
     let said = error.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let message =
-        format!("the layer refuses the edit: {} (code {})", said.unwrap_or("no reason is given"), error.code);
+    let message = format!(
+        "the layer refuses the edit: {:.400} (code {})",
+        said.unwrap_or("no reason is given"),
+        error.code
+    );
     let field = field_at_fault(error.code, said.unwrap_or_default(), edit);
     let failure = |class| Failure { class, message, field };
     match error.code {
@@ -238,6 +241,18 @@ mod tests {
         let shifted = verdicts(json!({"updateResults": [{"objectId": 2, "success": true}]}), &edits);
         assert!(shifted.iter().all(unknown));
         assert!(verdicts(json!({"success": true}), &edits).iter().all(unknown));
+    }
+
+    #[test]
+    fn what_a_person_reads_of_a_result_is_short_whatever_the_server_says() {
+        let long = "x".repeat(100_000);
+        for body in [
+            json!({"updateResults": [{"objectId": 1, "success": long}]}),
+            json!({"updateResults": [{"success": false, "error": {"code": 1000, "description": long}}]}),
+        ] {
+            let told = verdicts(body, &[update(1)]);
+            assert!(matches!(&told[0], Verdict::Failed(failure) if failure.message.len() < 600), "{told:?}");
+        }
     }
 
     #[test]

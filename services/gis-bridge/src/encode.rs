@@ -51,12 +51,13 @@ fn code(field: &Field, name: &str) -> Result<Json, String> {
     let by_name = field.coded.iter().find(|coded| coded.name == name);
     let found = by_name.or_else(|| field.coded.iter().find(|coded| coded.code.as_str() == Some(name)));
     found.map(|coded| coded.code.clone()).ok_or_else(|| {
-        let mut names: Vec<&str> = field.coded.iter().map(|coded| coded.name.as_str()).take(12).collect();
+        let mut names: Vec<String> =
+            field.coded.iter().map(|coded| format!("{:.60}", coded.name)).take(12).collect();
         if field.coded.len() > names.len() {
-            names.push("…");
+            names.push("…".to_owned());
         }
         format!(
-            "`{name}` is none of the values that the layer takes ({}); add it to the layer's domain",
+            "`{name:.60}` is none of the values that the layer takes ({}); add it to the layer's domain",
             names.join(", ")
         )
     })
