@@ -52,6 +52,21 @@ pub(crate) fn body_of(answer: &Answer, writes: bool) -> Result<Json, Refusal> {
     Err(classed(answer, Some(code_in_body.unwrap_or_else(|| i64::from(status))), text, writes))
 }
 
+/// The same of an answer that may hold a secret: of it is told what the server says of an error, and nothing else.
+pub(crate) fn body_of_secret(answer: &Answer) -> Result<Json, Refusal> {
+    body_of(answer, false).map_err(|mut refusal| {
+        let body: Option<Json> = serde_json::from_slice(&answer.body).ok();
+        if !answer.status.is_redirection() && body.as_ref().and_then(Told::in_body).is_none() {
+            refusal.error.message = format!(
+                "HTTP {}; the answer of {} bytes is not the JSON expected, and not shown, for it may hold a secret",
+                answer.status.as_u16(),
+                answer.body.len()
+            );
+        }
+        refusal
+    })
+}
+
 /// Statuses of the gateway, which count more than what stands in the body.
 const GATEWAY: [u16; 7] = [408, 413, 429, 431, 502, 503, 504];
 

@@ -153,26 +153,10 @@ impl Tokens {
         let request =
             self.http.post(url).header(reqwest::header::REFERER, self.address.referer()).form(&form);
         let answer = Answer::to(request, "POST generateToken".to_owned(), false).await?;
-        let body = refusal::body_of(&answer, false).map_err(|refusal| {
-            let mut error = refusal.error;
-            if matches!(error.class, ErrorClass::Invalid | ErrorClass::Unauthorised) {
-                error.class = ErrorClass::Unauthorised;
-                error.message.push_str(" Check GIS_USERNAME and GIS_PASSWORD.");
-            }
-            error
-        })?;
-        let (token, ends) =
-            (body.get("token").and_then(Json::as_str), body.get("expires").and_then(Json::as_i64));
-        let (Some(token), Some(ends)) = (token, ends.and_then(DateTime::from_timestamp_millis)) else {
-            return Err(answer.error(ErrorClass::Transient, "the answer holds no token with its end"));
-        };
+        let (token, ends) = given(&answer)?;
         held.made += 1;
-        let bearer = header(&SecretString::from(token), held.made)?;
-        // The end is told by the server's clock; ours may differ. The header has whole seconds, rounded down.
-        let now = self.clock.now();
-        let server_time = answer.server_time().map_or(now, |time| time + TimeDelta::seconds(1));
-        let lifetime = (ends - server_time).max(TimeDelta::zero());
-        held.renew_at = Some(now + lifetime - (lifetime / 10).min(TimeDelta::seconds(120)));
+        let bearer = header(&token, held.made)?;
+        held.renew_at = Some(renewal(ends, answer.server_time(), self.clock.now()));
         held.bearer = Some(bearer.clone());
         Ok(bearer)
     }
@@ -200,7 +184,37 @@ impl Tokens {
     }
 }
 
-fn token_url_in(info: &Json) -> Option<Url> {
+/// The token in the answer of generateToken, and when it ends.
+pub(crate) fn given(answer: &Answer) -> Result<(SecretString, DateTime<Utc>), CallError> {
+    let body = refusal::body_of_secret(answer).map_err(|refusal| {
+        let mut error = refusal.error;
+        if matches!(error.class, ErrorClass::Invalid | ErrorClass::Unauthorised) {
+            error.class = ErrorClass::Unauthorised;
+            error.message.push_str(" Check GIS_USERNAME and GIS_PASSWORD.");
+        }
+        error
+    })?;
+    let (token, ends) =
+        (body.get("token").and_then(Json::as_str), body.get("expires").and_then(Json::as_i64));
+    match (token, ends.and_then(DateTime::from_timestamp_millis)) {
+        (Some(token), Some(ends)) => Ok((SecretString::from(token), ends)),
+        _ => Err(answer.error(ErrorClass::Transient, "the answer holds no token with its end")),
+    }
+}
+
+/// When to ask for another token, by our clock. The end is told by the server's, which may differ, and whose header has
+/// whole seconds, rounded down.
+pub(crate) fn renewal(
+    ends: DateTime<Utc>,
+    server_time: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let server_time = server_time.map_or(now, |time| time + TimeDelta::seconds(1));
+    let lifetime = (ends - server_time).clamp(TimeDelta::zero(), TimeDelta::days(1));
+    now + lifetime - (lifetime / 10).min(TimeDelta::seconds(120))
+}
+
+pub(crate) fn token_url_in(info: &Json) -> Option<Url> {
     let text = |value: Option<&Json>| {
         value.and_then(Json::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
     };
@@ -213,7 +227,7 @@ fn token_url_in(info: &Json) -> Option<Url> {
     Url::parse(&whole).ok()
 }
 
-fn header(token: &SecretString, serial: u64) -> Result<Bearer, CallError> {
+pub(crate) fn header(token: &SecretString, serial: u64) -> Result<Bearer, CallError> {
     let text = format!("Bearer {}", token.expose_secret().trim());
     let mut header = HeaderValue::from_str(&text).map_err(|_| CallError {
         class: ErrorClass::Unauthorised,
@@ -245,6 +259,42 @@ mod tests {
             assert_eq!(token_url_in(&info).unwrap().as_str(), url);
         }
         assert_eq!(token_url_in(&json!({"authInfo": {"isTokenBasedSecurity": false}})), None);
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            call: "POST generateToken".to_owned(),
+            status: reqwest::StatusCode::from_u16(status).unwrap(),
+            headers: reqwest::header::HeaderMap::new(),
+            body: bytes::Bytes::copy_from_slice(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn nothing_of_half_a_token_is_told_and_what_the_server_says_of_an_error_is() {
+        for (status, body) in [
+            (200, r#"{"token":"hunter2","expires":17951"#),
+            (200, "\u{feff}{\"token\":\"hunter2\"}"),
+            (500, r#"{"token":"hunter2"}"#),
+            (200, r#"{"token":"hunter2","expires":"soon"}"#),
+        ] {
+            let error = given(&answer(status, body)).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let error = given(&answer(200, r#"{"error":{"code":400,"message":"Unable to generate token."}}"#));
+        let error = error.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Unauthorised);
+        assert!(error.message.starts_with("Unable to generate token. Check GIS_USERNAME"), "{error}");
+    }
+
+    #[test]
+    fn a_token_without_end_is_renewed_after_a_day_and_an_ended_one_at_once() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let now = at(1_795_186_800);
+        let minutes = |ends, server_time| (renewal(ends, server_time, now) - now).num_minutes();
+        assert_eq!(minutes(DateTime::<Utc>::MAX_UTC, Some(DateTime::UNIX_EPOCH)), 24 * 60 - 2);
+        assert_eq!(minutes(now + TimeDelta::minutes(60), None), 58);
+        assert_eq!(minutes(DateTime::<Utc>::MIN_UTC, Some(now)), 0);
     }
 
     #[test]
