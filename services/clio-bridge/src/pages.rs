@@ -38,17 +38,14 @@ struct Paging {
     next: Option<String>,
 }
 
-/// The body of an answer. Where it cannot be read, its beginning is told only if it is no JSON: else that could show what
-/// is not ours.
+/// The body of an answer. Where it cannot be read, its beginning is told only if it is a page: else that could show what
+/// is not ours, or where the bytes of a document may be written.
 pub(crate) fn read_body<T: DeserializeOwned>(answer: &Answer, writes: bool) -> Result<T, CallError> {
     answer.json(writes).map_err(|error| {
-        let begins = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
-        match begins {
-            Some(b'{' | b'[') => {
-                CallError { message: "the answer breaks off or is not as expected".to_owned(), ..error }
-            }
-            _ => error,
+        if answer.body.trim_ascii_start().starts_with(b"<") {
+            return error;
         }
+        CallError { message: "the answer breaks off or is not as expected".to_owned(), ..error }
     })
 }
 
@@ -110,5 +107,33 @@ impl ClioClient {
                 Some(next) => url = next,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_answer_that_cannot_be_read_only_a_page_is_told() {
+        let read = |body: &str| {
+            let answer = Answer {
+                call: "POST documents".to_owned(),
+                status: reqwest::StatusCode::CREATED,
+                headers: reqwest::header::HeaderMap::new(),
+                body: bytes::Bytes::copy_from_slice(body.as_bytes()),
+            };
+            read_body::<RecordBody<Json>>(&answer, true).unwrap_err().to_string()
+        };
+        let address = "https://storage/b?signature=hunter2";
+        for body in [
+            format!(r#"{{"data":{{"put_url":"{address}""#),
+            format!("\u{feff}{{\"data\":\"{address}\"}}"),
+            format!("\"{address}\""),
+            address.to_owned(),
+        ] {
+            assert!(!read(&body).contains("hunter2"), "{}", read(&body));
+        }
+        assert!(read("<html>Down for maintenance</html>").contains("Down for maintenance"));
     }
 }
