@@ -116,8 +116,11 @@ impl ClioClient {
     pub(crate) fn next_page(&self, path: &str, next: &str) -> Result<Url, CallError> {
         let list = self.url(path, &[]);
         let plain = |url: &Url| url.path().trim_end_matches(".json").to_owned();
+        let is_signed = |url: &Url| !url.username().is_empty() || url.password().is_some();
         match Url::parse(next) {
-            Ok(url) if url.origin() == list.origin() && plain(&url) == plain(&list) => Ok(url),
+            Ok(url) if url.origin() == list.origin() && plain(&url) == plain(&list) && !is_signed(&url) => {
+                Ok(url)
+            }
             _ => Err(CallError {
                 class: ErrorClass::Invalid,
                 call: self.name(&Method::GET, &list),
@@ -306,6 +309,7 @@ mod tests {
             "https://evil.example/api/v4/matters?page_token=x",
             "http://app.clio.com/api/v4/matters",
             "https://app.clio.com/api/v4/notes",
+            "https://somebody:else@app.clio.com/api/v4/matters",
             "matters?page_token=x",
         ] {
             assert!(client.next_page(&api::MATTERS.list(), bad).is_err(), "{bad}");
