@@ -176,9 +176,7 @@ impl Listing<'_> {
     }
 
     async fn first_page(&self, place: &Place, most: usize) -> Result<Page<Place>, CallError> {
-        // Clio tells edit times in whole seconds and compares with "after": one in the very second would be missed.
-        let since = place.since.map(|since| since - TimeDelta::seconds(1));
-        let since = since.map(|since| since.to_rfc3339_opts(SecondsFormat::Secs, true));
+        let since = place.since.map(updated_since);
         let changed: Vec<_> =
             since.as_deref().map(|since| (filter::UPDATED_SINCE, since)).into_iter().collect();
         let url = self.clio.ours_url(self.kind, self.found, &changed, most)?;
@@ -218,9 +216,16 @@ impl Listing<'_> {
     }
 }
 
+/// What the filter is told so that it gives what changed at this moment or later. Clio tells edit times in whole seconds
+/// and compares with "after": one in the very second would be missed.
+pub(crate) fn updated_since(moment: DateTime<Utc>) -> String {
+    let before = moment.checked_sub_signed(TimeDelta::seconds(1)).unwrap_or(moment);
+    before.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 /// The address with what every list of these records is asked with. The page token knows it, and the specification
 /// wants it all the same: `type` of notes is required of each request.
-fn with_filters(mut url: Url, filters: &[(&str, &str)]) -> Url {
+pub(crate) fn with_filters(mut url: Url, filters: &[(&str, &str)]) -> Url {
     for (name, value) in filters {
         if !url.query_pairs().any(|(known, _)| known == *name) {
             url.query_pairs_mut().append_pair(name, value);
@@ -261,6 +266,13 @@ mod tests {
             let watermark = since.filter(|_| span == Span::Changed(None));
             assert_eq!(place, Place { since, watermark, ..Place::default() }, "{span:?}");
         }
+    }
+
+    #[test]
+    fn what_changed_at_a_moment_is_asked_for_by_the_second_before_it_and_there_is_a_first_one() {
+        let at = DateTime::from_timestamp(1_795_186_800, 999_000_000).unwrap();
+        assert_eq!(updated_since(at), "2026-11-20T14:59:59Z");
+        assert!(updated_since(DateTime::<Utc>::MIN_UTC).starts_with("-262143-01-01"));
     }
 
     #[test]
