@@ -1,21 +1,22 @@
 //! Rich text as plain text ("Notes": a small list of HTML tags).
 
 /// The text of a rich text as a person would type it: a line for each block, an item of a list behind a dash.
-pub(super) fn plain(rich: &str) -> String {
+pub(crate) fn plain(rich: &str) -> String {
     let mut text = Text::default();
     let mut rest = rich;
     while let Some((before, after)) = rest.split_once('<') {
         text.write(before);
         let is_tag = after.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
-        match after.split_once('>') {
-            Some((tag, after)) if is_tag => {
-                text.tag(tag);
-                rest = after;
-            }
-            _ => {
-                text.write("<");
-                rest = after;
-            }
+        rest = after;
+        if !is_tag {
+            text.write("<");
+        } else if let Some((tag, after)) = after.split_once('>') {
+            text.tag(tag);
+            rest = after;
+        } else {
+            // No tag ends any more, and to look for the end of each would take a long time.
+            text.write("<");
+            break;
         }
     }
     text.write(rest);
@@ -66,8 +67,9 @@ fn unescaped(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
-        let entity = after.split_once(';').and_then(|(name, after)| Some((entity(name)?, after)));
-        match entity {
+        let end = after.bytes().take(LONGEST_ENTITY).position(|b| b == b';');
+        let parts = end.and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?)));
+        match parts.and_then(|(name, after)| Some((entity(name)?, after))) {
             Some((c, after)) => {
                 out.push(c);
                 rest = after;
@@ -80,6 +82,9 @@ fn unescaped(text: &str) -> String {
     }
     out + rest
 }
+
+/// No name or number of an entity that is known is longer, in bytes.
+const LONGEST_ENTITY: usize = 16;
 
 fn entity(name: &str) -> Option<char> {
     match name {
@@ -95,7 +100,8 @@ fn entity(name: &str) -> Option<char> {
                 Some(hex) => u32::from_str_radix(hex, 16).ok()?,
                 None => digits.parse().ok()?,
             };
-            char::from_u32(code)
+            // A control character has no place in a text; those for white space are that.
+            char::from_u32(code).map(|c| if c.is_control() { ' ' } else { c })
         }
     }
 }
@@ -103,6 +109,15 @@ fn entity(name: &str) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where each were looked through to the end for its own, this would take a minute.
+    #[test]
+    fn a_megabyte_of_beginnings_without_ends_is_read_at_once() {
+        for beginning in ["<", "<a", "&"] {
+            let rich = beginning.repeat(1 << 20);
+            assert_eq!(plain(&rich).len(), rich.len());
+        }
+    }
 
     #[test]
     fn blocks_become_lines_and_tags_go() {
@@ -113,6 +128,9 @@ mod tests {
             ("a &lt; b &amp;&amp; c &#39;d&#x27; &copy x", "a < b && c 'd' &copy x"),
             ("5 < 6 and <a href=\"x\">link</a>", "5 < 6 and link"),
             ("plain\n  text", "plain text"),
+            ("a&#13;b&#0;c&#10;&#x9;d", "a b c d"),
+            ("a <b and c", "a <b and c"),
+            ("a < b <", "a < b <"),
             ("", ""),
         ] {
             assert_eq!(plain(rich), text, "{rich}");
