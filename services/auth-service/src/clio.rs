@@ -47,6 +47,9 @@ pub enum ClioError {
     Unavailable(String),
 }
 
+/// A token is not believed to last longer: it is renewed before.
+const LONGEST_LIFETIME: TimeDelta = TimeDelta::days(366);
+
 /// Tokens as Clio gave them.
 pub(crate) struct Granted {
     pub(crate) tokens: Tokens,
@@ -67,7 +70,7 @@ type Refusal = RequestTokenError<CallError, StandardErrorResponse<BasicErrorResp
 /// Talks to Clio about consents and tokens, never about records.
 pub(crate) struct Clio {
     http: reqwest::Client,
-    oauth: OAuth,
+    pub(crate) oauth: OAuth,
     base: Url,
 }
 
@@ -128,16 +131,7 @@ impl Clio {
         let request = request.bearer_auth(token.expose_secret()).timeout(PATIENCE);
         let answer =
             Answer::to(request, CALL.to_owned(), false).await.map_err(|error| unavailable(&error))?;
-        match answer.status {
-            StatusCode::OK => {}
-            StatusCode::FORBIDDEN => return Err(ClioError::Forbidden),
-            status => return Err(ClioError::Unavailable(format!("{CALL}: status {}", status.as_u16()))),
-        }
-        let shown: Shown = answer.json(false).map_err(|error| unavailable(&error))?;
-        let ShownUser { id, name, account } = shown.data;
-        let name = name.unwrap_or_else(|| format!("user {id}"));
-        let account = account.and_then(|account| account.id.map(|id| Account { id, name: account.name }));
-        Ok(WhoAmI { person: Person { id, name }, account })
+        whose(&answer)
     }
 
     /// Ends an access token that is not going to be used.
@@ -183,16 +177,36 @@ impl Sender {
         };
         let request = reqwest::Request::try_from(request).map_err(unusable)?;
         let request = reqwest::RequestBuilder::from_parts(self.http.clone(), request).timeout(PATIENCE);
-        let answer = Answer::to(request, self.call.to_owned(), true).await?;
-        let status = answer.status;
-        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() || status.is_redirection() {
-            return Err(answer.error(ErrorClass::Transient, format!("status {}", status.as_u16())));
-        }
-        let mut response = HttpResponse::new(answer.body.to_vec());
-        *response.status_mut() = status;
-        *response.headers_mut() = answer.headers;
-        Ok(response)
+        response_of(Answer::to(request, self.call.to_owned(), true).await?)
     }
+}
+
+/// The answer as the OAuth library reads it, unless it is of a fault of the moment.
+pub(crate) fn response_of(answer: Answer) -> Result<HttpResponse, CallError> {
+    let status = answer.status;
+    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() || status.is_redirection() {
+        return Err(answer.error(ErrorClass::Transient, format!("status {}", status.as_u16())));
+    }
+    let mut response = HttpResponse::new(answer.body.to_vec());
+    *response.status_mut() = status;
+    *response.headers_mut() = answer.headers;
+    Ok(response)
+}
+
+/// Whose token it is, by the answer to that question.
+pub(crate) fn whose(answer: &Answer) -> Result<WhoAmI, ClioError> {
+    match answer.status {
+        StatusCode::OK => {}
+        StatusCode::FORBIDDEN => return Err(ClioError::Forbidden),
+        status => {
+            return Err(ClioError::Unavailable(format!("{}: status {}", answer.call, status.as_u16())));
+        }
+    }
+    let shown: Shown = answer.json(false).map_err(|error| unavailable(&error))?;
+    let ShownUser { id, name, account } = shown.data;
+    let name = name.unwrap_or_else(|| format!("user {id}"));
+    let account = account.and_then(|account| account.id.map(|id| Account { id, name: account.name }));
+    Ok(WhoAmI { person: Person { id, name }, account })
 }
 
 #[derive(Deserialize)]
@@ -214,13 +228,13 @@ struct ShownAccount {
     name: Option<String>,
 }
 
-fn granted(answer: &BasicTokenResponse) -> Granted {
+pub(crate) fn granted(answer: &BasicTokenResponse) -> Granted {
     let lifetime = answer.expires_in().and_then(|lifetime| TimeDelta::from_std(lifetime).ok());
     let tokens = Tokens {
         access_token: answer.access_token().secret().clone().into(),
         refresh_token: answer.refresh_token().map(|token| token.secret().clone().into()),
     };
-    Granted { tokens, lifetime: lifetime.unwrap_or(ASSUMED_LIFETIME) }
+    Granted { tokens, lifetime: lifetime.unwrap_or(ASSUMED_LIFETIME).min(LONGEST_LIFETIME) }
 }
 
 fn unavailable(error: &CallError) -> ClioError {
@@ -228,7 +242,7 @@ fn unavailable(error: &CallError) -> ClioError {
 }
 
 /// An answer that could not be read is not shown, as it may hold a token.
-fn explain(refusal: Refusal) -> ClioError {
+pub(crate) fn explain(refusal: Refusal) -> ClioError {
     match refusal {
         RequestTokenError::ServerResponse(response) => match response.error() {
             BasicErrorResponseType::InvalidGrant => ClioError::InvalidGrant,
@@ -244,5 +258,21 @@ fn explain(refusal: Refusal) -> ClioError {
         RequestTokenError::Other(_) => {
             ClioError::Unavailable("the answer is not the JSON of a token".to_owned())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_for_ages_is_taken_for_one_of_a_year_and_one_without_an_end_for_an_hour() {
+        let lifetime = |expires_in: &str| {
+            let body = format!(r#"{{"access_token":"a","token_type":"bearer"{expires_in}}}"#);
+            granted(&serde_json::from_str(&body).unwrap()).lifetime
+        };
+        assert_eq!(lifetime(r#","expires_in":2592000"#), TimeDelta::days(30));
+        assert_eq!(lifetime(r#","expires_in":9000000000000000"#), TimeDelta::days(366));
+        assert_eq!(lifetime(""), TimeDelta::hours(1));
     }
 }
