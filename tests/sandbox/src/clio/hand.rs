@@ -164,6 +164,8 @@ pub enum RateWindow {
     Fixed,
     /// Every request counts for 60 seconds from its own time.
     Sliding,
+    /// A window is a minute of the clock.
+    Clock,
 }
 
 /// The longest texts that Clio takes, in characters.

@@ -1,7 +1,6 @@
 //! The rate limit: requests a minute for each access token.
 //!
-//! Source: "Rate Limits" in Clio's API documentation. Whether the minute is fixed or slides is in no source, so both
-//! are here.
+//! Source: "Rate Limits" in Clio's API documentation. How the minute is counted is in no source, so all ways are here.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,41 +12,36 @@ const WINDOW: TimeDelta = TimeDelta::seconds(60);
 
 /// What the headers of an answer tell about the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub struct Verdict {
     /// `X-RateLimit-Limit`.
-    pub(super) limit: u32,
+    pub limit: u32,
     /// `X-RateLimit-Remaining`.
-    pub(super) remaining: u32,
+    pub remaining: u32,
     /// `X-RateLimit-Reset`, in unix seconds.
-    pub(super) reset: i64,
+    pub reset: i64,
     /// `Retry-After` in seconds, when the request is refused.
-    pub(super) retry_after: Option<i64>,
+    pub retry_after: Option<i64>,
 }
 
 /// The requests of the last minute, by token.
 #[derive(Debug, Default)]
-pub(super) struct Limits {
+pub struct Limits {
     admitted: HashMap<String, VecDeque<DateTime<Utc>>>,
 }
 
 impl Limits {
     /// Counts a request if the limit allows it. Refused requests are not counted.
-    pub(super) fn admit(
-        &mut self,
-        token: &str,
-        now: DateTime<Utc>,
-        limit: u32,
-        window: RateWindow,
-    ) -> Verdict {
+    pub fn admit(&mut self, token: &str, now: DateTime<Utc>, limit: u32, window: RateWindow) -> Verdict {
         let admitted = self.admitted.entry(token.to_owned()).or_default();
+        let ends = |first: &DateTime<Utc>| window.ends(*first);
         match window {
-            RateWindow::Fixed => {
-                if admitted.front().is_some_and(|first| *first + WINDOW <= now) {
+            RateWindow::Fixed | RateWindow::Clock => {
+                if admitted.front().is_some_and(|first| ends(first) <= now) {
                     admitted.clear();
                 }
             }
             RateWindow::Sliding => {
-                while admitted.front().is_some_and(|first| *first + WINDOW <= now) {
+                while admitted.front().is_some_and(|first| ends(first) <= now) {
                     admitted.pop_front();
                 }
             }
@@ -57,13 +51,26 @@ impl Limits {
         if is_allowed {
             admitted.push_back(now);
         }
-        let frees_at = admitted.front().copied().unwrap_or(now) + WINDOW;
+        let frees_at = window.ends(admitted.front().copied().unwrap_or(now));
         let wait = (frees_at - now).num_milliseconds().max(0);
         Verdict {
             limit,
             remaining: limit.saturating_sub(held + u32::from(is_allowed)),
             reset: now.timestamp() + whole_seconds(wait),
             retry_after: (!is_allowed).then(|| whole_seconds(wait).max(1)),
+        }
+    }
+}
+
+impl RateWindow {
+    /// When a request counts no more that was the first of its window.
+    fn ends(self, first: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::Fixed | Self::Sliding => first + WINDOW,
+            Self::Clock => {
+                let into_it = first.timestamp_millis().rem_euclid(WINDOW.num_milliseconds());
+                first + WINDOW - TimeDelta::milliseconds(into_it)
+            }
         }
     }
 }
@@ -100,6 +107,19 @@ mod tests {
         let free = limits.admit("t", at(60), 2, RateWindow::Sliding);
         assert_eq!((free.retry_after, free.remaining), (None, 0));
         assert_eq!(limits.admit("t", at(61), 2, RateWindow::Sliding).retry_after, Some(49));
+    }
+
+    #[test]
+    fn a_minute_of_the_clock_frees_everything_at_its_end() {
+        let (mut limits, window) = (Limits::default(), RateWindow::Clock);
+        let minute = at(0).timestamp() / 60 * 60 - at(0).timestamp();
+        for second in [50, 55] {
+            assert_eq!(limits.admit("t", at(minute + second), 2, window).retry_after, None);
+        }
+        let refused = limits.admit("t", at(minute + 59), 2, window);
+        assert_eq!((refused.retry_after, refused.reset), (Some(1), at(minute + 60).timestamp()));
+        let free = limits.admit("t", at(minute + 60), 2, window);
+        assert_eq!((free.retry_after, free.remaining), (None, 1));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod external_properties;
 mod fields;
 mod filters;
 pub mod hand;
-mod limits;
+pub mod limits;
 mod listing;
 mod oauth;
 mod pages;
