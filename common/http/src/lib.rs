@@ -8,5 +8,5 @@ mod retry;
 
 pub use answer::{Answer, CallError, ErrorClass};
 pub use client::{ClientError, client, upload_client};
-pub use gate::{Gate, LimitReport};
+pub use gate::{Gate, LimitReport, Pass};
 pub use retry::{RetryPolicy, with_retries};

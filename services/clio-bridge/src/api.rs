@@ -228,5 +228,5 @@ pub(crate) mod header {
     pub(crate) const RESET: &str = "x-ratelimit-reset";
 }
 
-/// The window of the limit, in seconds ("Rate limits"): the wait after a 429 that names none.
+/// The window of the limit, in seconds ("Rate limits"), and the wait after a 429 that names none.
 pub(crate) const WINDOW_SECONDS: u64 = 60;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use databridge_http::{Answer, CallError, ClientError, ErrorClass, Gate, LimitReport};
+use databridge_http::{Answer, CallError, ClientError, ErrorClass, Gate, LimitReport, Pass};
 use databridge_runtime::{Clock, pass_failpoint};
 use reqwest::header::{HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode};
@@ -71,7 +71,7 @@ impl ClioClient {
         root.set_fragment(None);
         root.set_path(&format!("{}/{}", host.path().trim_end_matches('/'), api::ROOT));
         let http = databridge_http::client("clio-bridge")?;
-        let gate = Gate::new(clock.clone());
+        let gate = Gate::new(clock.clone(), Duration::from_secs(api::WINDOW_SECONDS));
         Ok(Self { inner: Arc::new(Inner { http, root, tokens, gate, clock }) })
     }
 
@@ -210,13 +210,12 @@ impl ClioClient {
             pass_failpoint("clio.after-send", format_args!("{}-{}", write.method, kind_in(&write.url)));
         }
         let answer = answer?;
-        self.heed_limit(&answer);
-        drop(pass);
+        self.heed_limit(pass, &answer);
         Ok(answer)
     }
 
     /// The right to one call. A push that would wait long gets none: it goes back to the queue.
-    async fn pass(&self, errand: &Errand, call: &str) -> Result<impl Sized + Send + use<>, CallError> {
+    async fn pass(&self, errand: &Errand, call: &str) -> Result<Pass, CallError> {
         let Some(patience) = errand.patience() else { return Ok(self.inner.gate.pass().await) };
         let wait = match self.inner.gate.try_pass() {
             Ok(pass) => return Ok(pass),
@@ -240,16 +239,7 @@ impl ClioClient {
     }
 
     /// Tells the gate what the answer says of the limit ("Rate limits").
-    fn heed_limit(&self, answer: &Answer) {
-        let number = |name: &str| answer.headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
-        if let (Some(limit), Some(remaining), Some(reset)) =
-            (number(header::LIMIT), number(header::REMAINING), number(header::RESET))
-            && let (Ok(limit), Ok(remaining)) = (u32::try_from(limit), u32::try_from(remaining))
-            && let Some(resets_at) = DateTime::from_timestamp(reset, 0)
-        {
-            let server_time = answer.server_time().unwrap_or_else(|| self.inner.clock.now());
-            self.inner.gate.report(LimitReport { limit, remaining, resets_at, server_time });
-        }
+    fn heed_limit(&self, pass: Pass, answer: &Answer) {
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             let wait = refusal::retry_after(answer);
             tracing::warn!(
@@ -259,6 +249,12 @@ impl ClioClient {
             );
             self.inner.gate.close_for(wait);
         }
+        // The limit is that of a token. What comes with the refusal of one tells of no token of ours.
+        if answer.status != StatusCode::UNAUTHORIZED
+            && let Some(report) = limit_told(answer)
+        {
+            pass.report(report);
+        }
     }
 
     /// `PATCH matters/17`: the call for messages, without query.
@@ -266,6 +262,17 @@ impl ClioClient {
         let path = url.path().strip_prefix(self.inner.root.path()).unwrap_or_else(|| url.path());
         format!("{method} {}", path.trim_end_matches(".json"))
     }
+}
+
+/// What the headers of an answer say of the limit.
+fn limit_told(answer: &Answer) -> Option<LimitReport> {
+    let number = |name: &str| answer.headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+    Some(LimitReport {
+        limit: number(header::LIMIT)?.try_into().ok()?,
+        remaining: number(header::REMAINING)?.try_into().ok()?,
+        resets_at: DateTime::from_timestamp(number(header::RESET)?, 0)?,
+        server_time: answer.server_time(),
+    })
 }
 
 /// The kind of record that an address is about, by which fail points are named: `matters`.
