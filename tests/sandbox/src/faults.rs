@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -173,6 +175,16 @@ pub enum Action {
         /// Seconds, for the header `Retry-After`.
         retry_after: u64,
     },
+    /// Parameters of the query are not heeded, as Clio heeds none that it does not know.
+    Ignores {
+        /// Their names.
+        parameters: Vec<String>,
+    },
+    /// Applied; the next page is said to be that of the first request that matched, one that passed unharmed among them:
+    /// the list goes in a circle.
+    NextLeadsBack,
+    /// The first request struck is answered as usual, and each later one is given that answer again.
+    SameAgain,
     /// Waits for release before anything is applied.
     Hold,
     /// Applied; the answer waits for release.
@@ -231,7 +243,20 @@ pub(crate) struct Fired {
     pub(crate) id: u64,
     /// What to do.
     pub(crate) action: Action,
+    /// Path and query of the first request that matched.
+    pub(crate) first: String,
     gate: watch::Receiver<bool>,
+}
+
+/// An answer that is given again.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    /// HTTP status.
+    pub(crate) status: StatusCode,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// The body.
+    pub(crate) body: Bytes,
 }
 
 struct Armed {
@@ -239,6 +264,8 @@ struct Armed {
     matched: u32,
     fired: u32,
     waiting: u32,
+    first: Option<String>,
+    kept: Option<Kept>,
     gate: watch::Sender<bool>,
 }
 
@@ -270,7 +297,8 @@ impl Faults {
         let mut book = self.book();
         book.last_id += 1;
         let id = book.last_id;
-        let armed = Armed { fault, matched: 0, fired: 0, waiting: 0, gate: watch::Sender::new(false) };
+        let gate = watch::Sender::new(false);
+        let armed = Armed { fault, matched: 0, fired: 0, waiting: 0, first: None, kept: None, gate };
         book.armed.insert(id, armed);
         id
     }
@@ -317,11 +345,13 @@ impl Faults {
                 continue;
             }
             armed.matched += 1;
+            let first = armed.first.get_or_insert_with(|| request.path_and_query.to_owned()).clone();
             if armed.matched <= armed.fault.skip {
                 continue;
             }
             armed.fired += 1;
-            return Some(Fired { id: *id, action: armed.fault.action.clone(), gate: armed.gate.subscribe() });
+            let (action, gate) = (armed.fault.action.clone(), armed.gate.subscribe());
+            return Some(Fired { id: *id, action, first, gate });
         }
         None
     }
@@ -333,6 +363,18 @@ impl Faults {
         // An error means that the fault was removed, which lets go as a release does.
         drop(gate.wait_for(|released| *released).await);
         self.change_waiting(fired.id, -1);
+    }
+
+    /// The answer that a fault keeps.
+    pub(crate) fn kept(&self, id: u64) -> Option<Kept> {
+        self.book().armed.get(&id)?.kept.clone()
+    }
+
+    /// Keeps an answer.
+    pub(crate) fn keep(&self, id: u64, answer: Kept) {
+        if let Some(armed) = self.book().armed.get_mut(&id) {
+            armed.kept = Some(answer);
+        }
     }
 
     fn change_waiting(&self, id: u64, by: i32) {

@@ -1,5 +1,7 @@
 //! What every request to either system passes: counting, recording, faults, and the clock in the `Date` header.
 
+mod answer;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +14,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Json, Response};
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
-use serde_json::Value;
+use futures::{StreamExt, stream};
 use tower::ServiceExt;
+use url::form_urlencoded;
 
+use self::answer::{Answer, Given, cut_after};
 use crate::calls::{Calls, Effect, System};
 use crate::clio::http_date;
 use crate::clock::Clock;
@@ -30,9 +33,6 @@ const GREATEST_BODY: usize = 256 * 1024 * 1024;
 
 /// How much of a request that brings a file is held in memory; the rest passes as it arrives.
 const HELD_OF_A_FILE: usize = 4 * 1024 * 1024;
-
-/// How long the first half of a cut answer has to leave before the connection closes.
-const HALF_ANSWER_LEAVES: Duration = Duration::from_millis(50);
 
 /// Marks an answer that must reach the client byte for byte, uncompressed.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +107,11 @@ impl Gateway {
     }
 
     async fn pass(&self, exchange: &Exchange) -> Answer {
-        let request = exchange.request();
+        self.pass_as(exchange, exchange.request()).await
+    }
+
+    /// Passes on something else than what was sent.
+    async fn pass_as(&self, exchange: &Exchange, request: Request) -> Answer {
         let answered = match self.systems.clone().oneshot(request).await {
             Ok(response) => Answer::read(response).await,
             Err(never) => match never {},
@@ -196,70 +200,21 @@ impl Exchange {
         request
     }
 
+    /// The same request, without these parameters of the query.
+    fn without(&self, parameters: &[String]) -> Request {
+        let mut request = self.request();
+        let query = self.head.uri.query().unwrap_or_default();
+        let heeded = form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, _)| !parameters.iter().any(|it| it == name));
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(heeded).finish();
+        if let Ok(uri) = format!("{}?{query}", self.head.uri.path()).parse() {
+            *request.uri_mut() = uri;
+        }
+        request
+    }
+
     fn path_and_query(&self) -> &str {
         self.head.uri.path_and_query().map_or("", |whole| whole.as_str())
-    }
-}
-
-/// The body of an answer.
-enum Given {
-    Whole(Bytes),
-    /// A long one, of so many bytes.
-    OnItsWay(Body, u64),
-}
-
-impl Given {
-    fn length(&self) -> u64 {
-        match self {
-            Self::Whole(body) => body.len() as u64,
-            Self::OnItsWay(_, length) => *length,
-        }
-    }
-
-    fn into_body(self) -> Body {
-        match self {
-            Self::Whole(body) => Body::from(body),
-            Self::OnItsWay(body, _) => body,
-        }
-    }
-}
-
-/// An answer, its body read unless it is a long one.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Given,
-    as_it_is: bool,
-}
-
-impl Answer {
-    async fn read(response: Response) -> Self {
-        let (head, body) = response.into_parts();
-        let as_it_is = head.extensions.get::<AsItIs>().is_some();
-        let length =
-            head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let body = match length.filter(|_| head.extensions.get::<OnItsWay>().is_some()) {
-            Some(length) => Given::OnItsWay(body, length),
-            None => Given::Whole(to_bytes(body, GREATEST_BODY).await.unwrap_or_default()),
-        };
-        Self { status: head.status, headers: head.headers, body, as_it_is }
-    }
-
-    /// The same answer, in which an error's text stands in place of the second half. Nothing in its frame tells.
-    fn with_error_midway(mut self, error: &Value) -> Self {
-        let half = self.body.length() / 2;
-        let first = up_to(std::mem::replace(&mut self.body, Given::Whole(Bytes::new())).into_body(), half);
-        let error = Bytes::from(error.to_string());
-        let length = half + error.len() as u64;
-        let body = Body::from_stream(first.chain(stream::once(std::future::ready(Ok(error)))));
-        self.headers.remove(header::CONTENT_LENGTH);
-        self.body = Given::OnItsWay(body, length);
-        self.as_it_is = true;
-        self
-    }
-
-    async fn of(response: impl IntoResponse) -> Self {
-        Self::read(response.into_response()).await
     }
 }
 
@@ -341,6 +296,22 @@ async fn strike(gateway: &Gateway, exchange: &Exchange, fired: &Fired) -> Delive
             Answer::of((StatusCode::GATEWAY_TIMEOUT, Html("<html><body>504 Gateway Time-out</body></html>")))
                 .await
         }
+        Action::Ignores { parameters } => gateway.pass_as(exchange, exchange.without(parameters)).await,
+        Action::NextLeadsBack => {
+            let host = exchange.head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+            let first = format!("http://{}{}", host.unwrap_or("localhost"), fired.first);
+            gateway.pass(exchange).await.with_next_page(&first)
+        }
+        Action::SameAgain => match gateway.faults.kept(fired.id) {
+            Some(kept) => kept.into(),
+            None => {
+                let answer = gateway.pass(exchange).await;
+                if let Some(kept) = answer.kept() {
+                    gateway.faults.keep(fired.id, kept);
+                }
+                answer
+            }
+        },
         Action::Delay { ms } => {
             tokio::time::sleep(Duration::from_millis(*ms)).await;
             gateway.pass(exchange).await
@@ -419,29 +390,6 @@ fn deliver(gateway: &Gateway, exchange: &Exchange, delivery: Delivery) -> Respon
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     *response.body_mut() = cut_after(answer.body.into_body(), length / 2);
     response
-}
-
-/// The beginning of a body, of so many bytes.
-fn up_to(body: Body, length: u64) -> impl Stream<Item = Result<Bytes, axum::Error>> {
-    stream::try_unfold((body.into_data_stream(), length), |(mut body, left)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        let Some(piece) = body.next().await else { return Ok(None) };
-        let mut piece = piece?;
-        piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-        let left = left.saturating_sub(piece.len() as u64);
-        Ok(Some((piece, (body, left))))
-    })
-}
-
-/// The beginning of a body, then an error, which closes the connection.
-fn cut_after(body: Body, length: u64) -> Body {
-    let cut = stream::once(async {
-        tokio::time::sleep(HALF_ANSWER_LEAVES).await;
-        Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)))
-    });
-    Body::from_stream(up_to(body, length).chain(cut))
 }
 
 fn record(gateway: &Gateway, exchange: &Exchange, delivery: &Delivery, struck: bool) {

@@ -144,6 +144,54 @@ async fn arcgis_is_struck_too_and_can_answer_200_with_an_error() {
     assert_eq!(house.status_of_get("groups").await, 200);
 }
 
+/// The ids of a page, and the address of the next one.
+async fn page(house: &House, url: &str) -> (Vec<i64>, Option<String>) {
+    let answer = house.http.get(url).bearer_auth(&house.token).send().await.unwrap();
+    let list: Value = answer.json().await.unwrap();
+    let ids = list["data"].as_array().unwrap().iter().filter_map(|group| group["id"].as_i64()).collect();
+    (ids, list["meta"]["paging"]["next"].as_str().map(str::to_owned))
+}
+
+#[tokio::test]
+async fn a_next_page_can_lead_back_to_itself_or_to_the_first() {
+    let house = House::open().await;
+    let first = format!("{}api/v4/groups?limit=1&fields=id", house.sandbox.url());
+    let (_, second) = page(&house, &first).await;
+    let second = second.unwrap();
+    let back = Fault::new(System::Clio, Action::NextLeadsBack).path("/groups?").forever();
+    house.admin.fault(&back).await.unwrap();
+    assert_eq!(page(&house, &first).await.1.unwrap(), first);
+    assert_eq!(page(&house, &second).await.1.unwrap(), first);
+    house.admin.clear_faults().await.unwrap();
+    house.admin.fault(&Fault { times: None, ..back.skip(1) }).await.unwrap();
+    let (ids, next) = page(&house, &first).await;
+    assert_eq!(next.unwrap(), second, "the first passes unharmed");
+    let (others, next) = page(&house, &second).await;
+    assert!(next.unwrap() == first && ids != others);
+}
+
+#[tokio::test]
+async fn a_page_can_be_given_again_for_another() {
+    let house = House::open().await;
+    let first = format!("{}api/v4/groups?limit=1&fields=id", house.sandbox.url());
+    let (ids, second) = page(&house, &first).await;
+    house.admin.fault(&Fault::new(System::Clio, Action::SameAgain).path("/groups?").times(2)).await.unwrap();
+    assert_eq!(page(&house, &first).await, (ids.clone(), second.clone()));
+    assert_eq!(page(&house, second.as_ref().unwrap()).await, (ids.clone(), second.clone()));
+    assert_ne!(page(&house, second.as_ref().unwrap()).await.0, ids);
+}
+
+#[tokio::test]
+async fn a_filter_can_be_left_unheeded() {
+    let house = House::open().await;
+    let named = format!("{}api/v4/groups?ids[]=0&fields=id&limit=1", house.sandbox.url());
+    assert!(page(&house, &named).await.0.is_empty());
+    let ignores = Action::Ignores { parameters: vec!["ids[]".to_owned()] };
+    house.admin.fault(&Fault::new(System::Clio, ignores)).await.unwrap();
+    assert_eq!(page(&house, &named).await.0.len(), 1, "and the limit is heeded");
+    assert!(page(&house, &named).await.0.is_empty());
+}
+
 #[tokio::test]
 async fn a_fault_of_an_unknown_kind_is_refused() {
     let house = House::open().await;
