@@ -52,6 +52,19 @@ impl Clio {
         Ok(self.list_url(kind, &[&ours, filters].concat(), most))
     }
 
+    /// All of ours with these filters: what is asked for is among them, and what else Clio shows where it does not heed a
+    /// filter, which it does not tell.
+    pub(crate) async fn all_of_ours(
+        &self,
+        errand: &Errand,
+        kind: &dyn Kind,
+        found: &Found,
+        filters: &[(&str, &str)],
+    ) -> Result<Vec<Json>, CallError> {
+        let url = self.ours_url(kind, found, filters, api::PAGE)?;
+        self.client.all_from(errand, &kind.resource().list(), url).await
+    }
+
     /// The address of one record, or of the list to make one in, with what we ask of a record.
     pub(crate) fn record_url(&self, kind: &dyn Kind, id: Option<u64>) -> Url {
         let resource = kind.resource();

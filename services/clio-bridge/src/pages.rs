@@ -1,5 +1,7 @@
 //! The bodies of answers, and lists read to their end ("Paging").
 
+use std::collections::BTreeSet;
+
 use databridge_http::{Answer, CallError, ErrorClass, RetryPolicy, with_retries};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -11,6 +13,7 @@ use url::Url;
 use crate::api::{self, Resource};
 use crate::client::ClioClient;
 use crate::errand::Errand;
+use crate::kind::id_of;
 
 /// The body of an answer with one record.
 #[derive(Debug, Deserialize)]
@@ -92,17 +95,28 @@ impl ClioClient {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<Json>, CallError> {
-        let mut url = self.url(path, query);
-        let mut records = Vec::new();
+        self.all_from(errand, path, self.url(path, query)).await
+    }
+
+    /// All records of the list at this path, from the page at this address on, each once.
+    pub(crate) async fn all_from(
+        &self,
+        errand: &Errand,
+        path: &str,
+        mut url: Url,
+    ) -> Result<Vec<Json>, CallError> {
+        let (mut records, mut known) = (Vec::new(), BTreeSet::new());
         loop {
             let (body, answer) = self.page(errand, &url).await?;
             let next = body.next().map(|next| self.next_page(path, next)).transpose()?;
-            let is_empty = body.data.is_empty();
-            records.extend(body.data);
+            let before = records.len();
+            records
+                .extend(body.data.into_iter().filter(|json| id_of(json).is_none_or(|id| known.insert(id))));
             match next {
                 None => return Ok(records),
-                Some(next) if next == url || is_empty => {
-                    return Err(answer.error(ErrorClass::Invalid, "the list of pages has no end"));
+                // One that brings nothing new and leads on would do so for ever.
+                Some(_) if records.len() == before => {
+                    return Err(answer.error(ErrorClass::Invalid, "Clio's pages go in a circle"));
                 }
                 Some(next) => url = next,
             }

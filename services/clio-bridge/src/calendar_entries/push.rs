@@ -14,7 +14,6 @@ use crate::errand::Errand;
 use crate::found::Found;
 use crate::kind::{Kind, Pushed, Work};
 use crate::mark::{attempts, property_value};
-use crate::pages::ListBody;
 use crate::property_change::PropertyChange;
 use crate::push::{Change, ChangeWrite, Settled, Stop, parent_of, target_of};
 use crate::record::external_property;
@@ -105,12 +104,11 @@ impl CalendarEntries {
         for attempt in attempts(task, id).into_iter().map(property_value) {
             let filters =
                 [(filter::PROPERTY_NAME, api::PUSH_PROPERTY), (filter::PROPERTY_VALUE, attempt.as_str())];
-            let url = clio.ours_url(self, found, &filters, api::PAGE)?;
-            let (body, _) = clio.client.get::<ListBody>(errand, &url).await?;
+            let all = clio.all_of_ours(errand, self, found, &filters).await?;
             // A filter that Clio ignored would show others, too.
             let is_marked =
                 |json: &Json| external_property(json, api::PUSH_PROPERTY).as_ref() == Some(&attempt);
-            same.extend(body.data.into_iter().filter(is_marked));
+            same.extend(all.into_iter().filter(is_marked));
         }
         let same = self.understand(clio, errand, &same, found).await?.records;
         self.declared.only_one(same, "property DATABRIDGE_ID is of one push", None)

@@ -9,14 +9,13 @@ use reqwest::Method;
 use serde_json::{Map, Value as Json, json};
 
 use super::delivery::{Delivery, Guard, Waiting};
-use super::{CONTENT, CONTENT_TYPE, Documents, Handle, NAME};
+use super::{CONTENT, CONTENT_TYPE, Documents, Handle, NAME, key_of};
 use crate::api::{self, filter};
 use crate::clio::Clio;
 use crate::content_source::FetchedContent;
 use crate::errand::Errand;
 use crate::found::Found;
 use crate::kind::{Kind, Pushed, Work};
-use crate::pages::ListBody;
 use crate::property_change::PropertyChange;
 use crate::push::{Change, ChangeWrite, Settled, Stop, parent_of, target_of};
 
@@ -101,9 +100,13 @@ impl Documents {
         found: &Found,
         key: &Key,
     ) -> Result<Option<(u64, Json)>, Stop> {
-        let url = clio.ours_url(self, found, &[(filter::PROPERTY_VALUE, key.as_str())], api::PAGE)?;
-        let (body, _) = clio.client.get::<ListBody>(errand, &url).await?;
-        let reading = self.understand(clio, errand, &body.data, found).await?;
+        let all = clio.all_of_ours(errand, self, found, &[(filter::PROPERTY_VALUE, key.as_str())]).await?;
+        // What else Clio shows is not looked at more closely.
+        let same: Vec<_> = all
+            .into_iter()
+            .filter(|json| key_of(json).as_deref().map(str::trim) == Some(key.as_str()))
+            .collect();
+        let reading = self.understand(clio, errand, &same, found).await?;
         let same: Vec<Shown> =
             reading.records.into_iter().filter(|shown| shown.key.as_ref() == Some(key)).collect();
         if let [only] = same.as_slice()

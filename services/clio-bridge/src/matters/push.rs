@@ -10,12 +10,11 @@ use serde_json::{Map, Value as Json, json};
 use super::change::MatterChange;
 use super::read::Handle;
 use super::{DESCRIPTION, Matters};
-use crate::api::{self, filter};
+use crate::api::filter;
 use crate::clio::Clio;
 use crate::errand::Errand;
 use crate::found::Found;
 use crate::kind::{Kind, Pushed, Work};
-use crate::pages::ListBody;
 use crate::push::{Change, ChangeWrite, Settled, Stop, target_of};
 use crate::whose::OurMatters;
 
@@ -68,9 +67,8 @@ impl Matters {
             return Settled::refused(self.gone(key_field), Some(key_field)).stop();
         };
         let by_key = filter::custom_field(field.id);
-        let url = clio.ours_url(self, found, &[(&by_key, key.as_str())], api::PAGE)?;
-        let (body, _) = clio.client.get::<ListBody>(errand, &url).await?;
-        let reading = self.understand(clio, errand, &body.data, found).await?;
+        let all = clio.all_of_ours(errand, self, found, &[(&by_key, key.as_str())]).await?;
+        let reading = self.understand(clio, errand, &all, found).await?;
         // Clio's own comparison may be coarser than ours.
         let same = reading.records.into_iter().filter(|shown| shown.key.as_ref() == Some(key)).collect();
         self.declared.only_one(same, &format!("\"{key_field}\" is `{key}`"), Some(key_field))
