@@ -135,6 +135,8 @@ pub enum Effect {
     },
     /// Nothing was sent: it waits, which is no attempt.
     NotNow(Wait),
+    /// A part of it is done, or may be: the rest waits, which is no attempt. The next one looks up what is there.
+    Halfway(Wait),
     /// It failed for the moment; whether it was done is not known. It is looked up before the next attempt.
     Failed(Failure),
 }

@@ -18,6 +18,9 @@ const TOLD_APART: Duration = Duration::from_secs(60);
 /// How often it is looked whether there is something to tell.
 const LOOKED_APART: Duration = Duration::from_secs(1);
 
+/// Longer waits count as this.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 /// Knows which pushes of a system wait, and tells their runs and the log.
 #[derive(Debug)]
 pub(crate) struct Waits {
@@ -44,9 +47,9 @@ impl Waits {
         self.state().looked_at = Instant::now();
     }
 
-    /// A push, by its sequence in PUSH, waits for this reason.
-    pub(crate) fn waits(&self, sequence: u64, run: Option<RunId>, why: &Failure) {
-        self.state().waits(sequence, run, why, Instant::now());
+    /// A push, by its sequence in PUSH, waits for this reason, and for so long as far as is known.
+    pub(crate) fn waits(&self, sequence: u64, run: Option<RunId>, why: &Failure, time: Duration) {
+        self.state().waits(sequence, run, why, time, Instant::now());
     }
 
     /// A push was answered: the system can be written. What waits all the same says so at its next turn.
@@ -176,6 +179,7 @@ struct GivenBack {
     run: Option<RunId>,
     why: Failure,
     since: Instant,
+    until: Instant,
 }
 
 impl State {
@@ -183,19 +187,27 @@ impl State {
         Self { given_back: BTreeMap::new(), looked_at: now, told: BTreeMap::new(), logged: None }
     }
 
-    fn waits(&mut self, sequence: u64, run: Option<RunId>, why: &Failure, now: Instant) {
+    fn waits(&mut self, sequence: u64, run: Option<RunId>, why: &Failure, time: Duration, now: Instant) {
         let since = self.given_back.get(&sequence).map_or(now, |before| before.since);
-        self.given_back.insert(sequence, GivenBack { run, why: why.clone(), since });
+        let until = now + time.min(LONGEST_WAIT);
+        self.given_back.insert(sequence, GivenBack { run, why: why.clone(), since, until });
     }
 
     /// Who is to be told now.
     fn due(&self, now: Instant) -> Vec<Due> {
         let mut due: BTreeMap<Option<RunId>, Due> = BTreeMap::new();
         for (sequence, waits) in &self.given_back {
-            let is_long =
-                now.duration_since(waits.since) >= policy(waits.why.class).told_after.unwrap_or_default();
+            let patience = policy(waits.why.class).told_after.unwrap_or_default();
+            let is_limit = waits.why.class == FailureClass::Limited;
+            // How long a limit lasts is known beforehand.
+            let is_long = now.duration_since(waits.since) >= patience
+                || (is_limit && waits.until.duration_since(now) >= patience);
             if is_long && self.may_be_told(waits.run, now) {
-                let of_run = Due { run: waits.run, why: waits.why.clone(), sequence: Some(*sequence) };
+                let mut why = waits.why.clone();
+                if is_limit {
+                    why.message.push_str(&for_how_long(waits.until.duration_since(now)));
+                }
+                let of_run = Due { run: waits.run, why, sequence: Some(*sequence) };
                 due.insert(waits.run, of_run);
             }
         }
@@ -218,6 +230,14 @@ impl State {
     /// Whether no push could be begun for longer than an ordinary limit keeps them.
     fn is_held_up(&self, now: Instant) -> bool {
         now.duration_since(self.looked_at) >= ORDINARY_LIMIT
+    }
+}
+
+/// `, for 59 more minutes`; nothing where it is over soon.
+pub(crate) fn for_how_long(time: Duration) -> String {
+    match time.as_secs().div_ceil(60) {
+        0 | 1 => String::new(),
+        minutes => format!(", for {minutes} more minutes"),
     }
 }
 
@@ -249,7 +269,8 @@ mod tests {
         let mut state = State::new(begin);
         for sequence in 1..=60 {
             let run = Some(RunId(if sequence <= 59 { 12 } else { 13 }));
-            state.waits(sequence, run, &failure(FailureClass::Unauthorised), at(0));
+            let why = failure(FailureClass::Unauthorised);
+            state.waits(sequence, run, &why, Duration::from_secs(15), at(0));
         }
         assert_eq!(runs(&state.due(at(2))), [12, 13]);
         state.told.insert(Some(RunId(12)), at(2));
@@ -262,13 +283,29 @@ mod tests {
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         let mut state = State::new(begin);
-        state.waits(1, Some(RunId(12)), &failure(FailureClass::Limited), at(0));
-        state.waits(1, Some(RunId(12)), &failure(FailureClass::Limited), at(60));
+        for (now, time) in [(0, 60), (60, 20)] {
+            let why = failure(FailureClass::Limited);
+            state.waits(1, Some(RunId(12)), &why, Duration::from_secs(time), at(now));
+        }
         assert_eq!(state.due(at(74)), []);
         assert_eq!(runs(&state.due(at(75))), [12], "it waits since it was first given back");
         assert!(!state.is_held_up(at(74)) && state.is_held_up(at(75)));
         state.looked_at = at(75);
         assert!(!state.is_held_up(at(76)));
+    }
+
+    #[test]
+    fn a_limit_of_an_hour_is_told_of_at_once_with_how_long_it_lasts() {
+        let begin = Instant::now();
+        let mut state = State::new(begin);
+        let hour = Duration::from_secs(3600);
+        state.waits(1, Some(RunId(12)), &failure(FailureClass::Limited), hour, begin);
+        let due = state.due(begin + Duration::from_secs(1));
+        assert_eq!(runs(&due), [12]);
+        assert_eq!(in_words(&due[0].why), "why, for 60 more minutes; they go on by themselves");
+        // A header may hold any number.
+        state.waits(2, Some(RunId(13)), &failure(FailureClass::Limited), Duration::MAX, begin);
+        assert_eq!(runs(&state.due(begin)), [12, 13]);
     }
 
     #[test]

@@ -229,7 +229,7 @@ impl ClioClient {
         Err(CallError {
             class: ErrorClass::Limited(Some(wait)),
             call: call.to_owned(),
-            message: format!("Clio's limit of calls is used up, for {} s still", wait.as_secs()),
+            message: "Clio's limit of calls is used up".to_owned(),
         })
     }
 

@@ -115,12 +115,7 @@ impl Clio {
             Err(Stop::Failed(failure)) => return Effect::Failed(failure),
             Err(Stop::Call(error)) => {
                 return match effect_of_error(&error, errand.calls()) {
-                    // A part is done: the next attempt must look for it.
-                    Effect::NotNow(_) if errand.has_written() => Effect::Failed(Failure {
-                        class: FailureClass::Unknown,
-                        message: error.to_string(),
-                        field: None,
-                    }),
+                    Effect::NotNow(wait) if errand.has_written() => Effect::Halfway(wait),
                     effect => effect,
                 };
             }

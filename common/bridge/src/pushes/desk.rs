@@ -22,7 +22,7 @@ use super::long::LONG_ONES_APART;
 use super::turn::{Turn, UnderWay};
 use crate::content::drop_contents_of;
 use crate::waits::Waits;
-use crate::{Applied, Earlier, Effect, Intent, OutsideSystem, PushTask, StillMine};
+use crate::{Applied, Earlier, Effect, Intent, OutsideSystem, PushTask, StillMine, Wait};
 
 /// Deals with pushes.
 pub(super) struct Desk<S> {
@@ -335,18 +335,17 @@ impl<S: OutsideSystem> Desk<S> {
             calls: 0,
         };
         match effect {
-            Effect::NotNow(wait) => {
-                // Nothing was sent. A first attempt leaves no intent behind, so the next is not doubtful.
-                if begun.doubtful {
-                    let intent = Intent { attempts: begun.intent.attempts - 1, ..begun.intent.clone() };
-                    self.intents.update(&begun.place.record_key(), &intent, begun.intent_revision()).await?;
-                } else {
-                    self.intents.delete(&begun.place.record_key(), begun.intent_revision()).await?;
-                }
-                if let Some(why) = &wait.why {
-                    self.waits.waits(begun.job.sequence(), begun.push.run, why);
-                }
-                begun.job.again_after(wait.time).await;
+            // Nothing was sent. A first attempt leaves no intent behind, so the next is not doubtful.
+            Effect::NotNow(wait) if !begun.doubtful => {
+                self.intents.delete(&begun.place.record_key(), begun.intent_revision()).await?;
+                self.let_wait(begun, &wait).await;
+                return Ok(());
+            }
+            Effect::NotNow(wait) | Effect::Halfway(wait) => {
+                let attempts = begun.intent.attempts.saturating_sub(1);
+                let intent = Intent { attempts, ..begun.intent.clone() };
+                self.intents.update(&begun.place.record_key(), &intent, begun.intent_revision()).await?;
+                self.let_wait(begun, &wait).await;
                 return Ok(());
             }
             Effect::Failed(failure) if begun.intent.attempts < MOST_ATTEMPTS => {
@@ -357,7 +356,7 @@ impl<S: OutsideSystem> Desk<S> {
                     attempt = begun.intent.attempts,
                     "A push failed; it is looked up and tried again."
                 );
-                self.waits.waits(begun.job.sequence(), begun.push.run, &failure);
+                self.waits.waits(begun.job.sequence(), begun.push.run, &failure, wait);
                 begun.job.again_after(wait).await;
                 return Ok(());
             }
@@ -389,6 +388,14 @@ impl<S: OutsideSystem> Desk<S> {
         pass_failpoint("push.before-ack", &begun.place.collection);
         begun.job.done().await;
         Ok(())
+    }
+
+    /// Gives a push back for a while.
+    async fn let_wait(&self, begun: &Begun, wait: &Wait) {
+        if let Some(why) = &wait.why {
+            self.waits.waits(begun.job.sequence(), begun.push.run, why, wait.time);
+        }
+        begun.job.again_after(wait.time).await;
     }
 
     async fn tell(&self, place: &Place, push: &PushRequest, outcome: &Outcome) -> Result<(), PublishError> {

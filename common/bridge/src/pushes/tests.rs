@@ -1,6 +1,6 @@
 //! Pushes over a real nats-server, to a system that does what the test says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use super::long::MOST_LONG;
 use super::{Pushes, PushesError};
-use crate::{Effect, Intent, OutsideSystem, Page, PushTask, Shown, Span, Start};
+use crate::{Effect, Intent, OutsideSystem, Page, PushTask, Shown, Span, Start, Wait};
 
 const FILMS: &str = "films";
 const MATTERS: &str = "matters";
@@ -31,6 +31,8 @@ struct Held {
     name: SystemName,
     released: watch::Sender<BTreeSet<String>>,
     seen: Arc<Mutex<Seen>>,
+    /// What comes of the first attempts at a push, by its key.
+    at_first: Arc<Mutex<BTreeMap<String, VecDeque<Effect>>>>,
 }
 
 #[derive(Default)]
@@ -40,6 +42,8 @@ struct Seen {
     begun: BTreeMap<String, u32>,
     /// Pushes that were told, while they lasted, that they are another's.
     lost: u32,
+    /// Whether each attempt was told to look first.
+    doubtful: Vec<bool>,
 }
 
 impl Held {
@@ -59,9 +63,14 @@ impl Held {
             let mut seen = self.seen.lock().unwrap();
             seen.under_way.push(key.clone());
             *seen.begun.entry(key.clone()).or_default() += 1;
+            seen.doubtful.push(task.doubtful);
             if collection.as_str() == FILMS {
                 seen.most_films = seen.most_films.max(seen.under_way.len());
             }
+        }
+        if let Some(effect) = self.at_first.lock().unwrap().get_mut(&key).and_then(VecDeque::pop_front) {
+            self.seen.lock().unwrap().under_way.retain(|other| *other != key);
+            return effect;
         }
         let mut released = self.released.subscribe();
         released.wait_for(|keys| keys.contains(&key)).await.unwrap();
@@ -144,8 +153,12 @@ impl Bench {
         let broker =
             Broker::connect(&settings, "test", Clock::system(), Duration::from_secs(10)).await.unwrap();
         ensure_topology(&broker).await.unwrap();
-        let system =
-            Held { name: "held".parse().unwrap(), released: watch::Sender::default(), seen: Arc::default() };
+        let system = Held {
+            name: "held".parse().unwrap(),
+            released: watch::Sender::default(),
+            seen: Arc::default(),
+            at_first: Arc::default(),
+        };
         let outcomes = broker.client().subscribe("outcome.>").await.unwrap();
         broker.client().flush().await.unwrap();
         let stop = CancellationToken::new();
@@ -333,6 +346,22 @@ async fn once_a_push_is_answered_all_contents_of_its_source_are_gone_and_no_othe
     let gone = async { while bench.kept().await != (1, 3) {} };
     tokio::time::timeout(Duration::from_secs(30), gone).await.expect("its contents stay, or another's go");
     store.get("gis.photos.=i10.10").await.unwrap();
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_wait_is_no_attempt_and_after_a_part_was_done_it_is_looked_up_first() {
+    let mut bench = Bench::at_work(60).await;
+    let wait = Wait::from(Duration::from_millis(10));
+    // More often than a push is attempted.
+    let waits = [Effect::NotNow(wait.clone()), Effect::NotNow(wait.clone())].into_iter();
+    let halves = std::iter::repeat_n(Effect::Halfway(wait), 10);
+    bench.system.at_first.lock().unwrap().insert("E-1".to_owned(), waits.chain(halves).collect());
+    bench.system.release("E-1");
+    bench.push(MATTERS, "E-1", "matter").await;
+    assert_eq!(bench.outcome().await, "matter");
+    let looked = bench.system.seen.lock().unwrap().doubtful.clone();
+    assert_eq!(looked, [[false; 3].as_slice(), &[true; 10]].concat());
     bench.end().await;
 }
 

@@ -7,6 +7,7 @@ mod bootstraps;
 mod calendar_entries;
 mod document_versions;
 mod documents;
+mod interrupted_uploads;
 mod lies;
 mod limits;
 mod notes;

@@ -28,6 +28,7 @@ use sandbox::openapi::Spec;
 use sandbox::{Admin, ClioOptions, Sandbox, SandboxOptions};
 use secrecy::SecretString;
 use serde_json::Value as Json;
+use url::Url;
 
 pub(crate) const CALLBACK: &str = "http://127.0.0.1:8080/callback";
 pub(crate) const WARRANT: &str = "Civil Warrant";
@@ -113,7 +114,7 @@ impl Office {
                 .unwrap();
         let bucket = kv::Config { bucket: names::FOUND.to_owned(), ..kv::Config::default() };
         broker.jetstream().create_or_update_key_value(bucket).await.unwrap();
-        let token = FixedToken(Token::new(access_token(&sandbox).await));
+        let token = FixedToken(Token::new(access_token(&admin, &sandbox.url()).await));
         let client = ClioClient::new(&sandbox.url(), Arc::new(token), clock.clone()).unwrap();
         let file = ClioFile::read(&config()).unwrap();
         let catalogue =
@@ -352,14 +353,14 @@ pub(crate) fn update(of: &Shown, values: &[(&str, Value)]) -> PushRequest {
 }
 
 /// Consents as a person would and gives the access token.
-pub(crate) async fn access_token(sandbox: &Sandbox) -> SecretString {
-    let mut url = sandbox.url().join("oauth/authorize").unwrap();
+pub(crate) async fn access_token(admin: &Admin, clio: &Url) -> SecretString {
+    let mut url = clio.join("oauth/authorize").unwrap();
     url.query_pairs_mut().extend_pairs([
         ("response_type", "code"),
         ("client_id", "sandbox-key"),
         ("redirect_uri", CALLBACK),
     ]);
-    let Consent::Redirect(back) = sandbox.admin().consent(&url, Answer::Allow).await.unwrap() else {
+    let Consent::Redirect(back) = admin.consent(&url, Answer::Allow).await.unwrap() else {
         panic!("no redirect");
     };
     let code = back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
@@ -371,7 +372,7 @@ pub(crate) async fn access_token(sandbox: &Sandbox) -> SecretString {
         ("redirect_uri", CALLBACK),
     ];
     let http = databridge_http::client("test").unwrap();
-    let answer = http.post(sandbox.url().join("oauth/token").unwrap()).form(&form).send().await.unwrap();
+    let answer = http.post(clio.join("oauth/token").unwrap()).form(&form).send().await.unwrap();
     let tokens: Json = answer.json().await.unwrap();
     SecretString::from(tokens.get("access_token").and_then(Json::as_str).unwrap().to_owned())
 }

@@ -68,7 +68,7 @@ async fn ask_for_bootstrap(office: &Office) -> BootstrapReply {
 #[tokio::test]
 async fn the_service_bootstraps_on_request_and_answers_a_push() {
     let office = Office::bare().await;
-    let token = access_token(&office.sandbox).await;
+    let token = access_token(&office.admin, &office.sandbox.url()).await;
     let (_asked, _auth) = play_auth_service(&office, token.clone(), token).await;
     let stop = CancellationToken::new();
     let settings =
