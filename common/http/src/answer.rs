@@ -123,10 +123,15 @@ impl Answer {
         DateTime::parse_from_rfc2822(text).ok().map(|at| at.with_timezone(&Utc))
     }
 
-    /// The seconds of Retry-After, a day at most.
+    /// How long Retry-After asks us to wait (RFC 9110, 10.2.3), a day at most: some seconds, or until a moment by the server's
+    /// own clock.
     pub fn retry_after(&self) -> Option<Duration> {
-        let text = self.headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
-        text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
+        let text = self.headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(text.parse().map_or(LONGEST_WAIT, Duration::from_secs).min(LONGEST_WAIT));
+        }
+        let until = DateTime::parse_from_rfc2822(text).ok()?.with_timezone(&Utc);
+        Some((until - self.server_time()?).to_std().unwrap_or_default().min(LONGEST_WAIT))
     }
 
     /// The error of this class with this message.

@@ -35,18 +35,33 @@ async fn a_server_that_tells_no_time_is_not_guessed_at() {
 }
 
 #[tokio::test]
-async fn a_wait_of_ages_is_one_of_a_day() {
-    let headers = "Retry-After: 18446744073709551615\r\n";
-    let answer = called(&answer("429 Too Many Requests", headers, ""), false).await.unwrap();
-    assert_eq!(answer.retry_after(), Some(Duration::from_secs(24 * 3600)));
-}
-
-#[tokio::test]
 async fn an_error_is_short_whatever_the_answer_is() {
     let body = format!("[\"{}\"]", "x".repeat(100_000));
     let answer = called(&answer("200 OK", "", &body), false).await.unwrap();
     let error = answer.json::<Vec<u64>>(false).unwrap_err().to_string();
     assert!(error.contains("xxx") && error.len() < 1200, "{} bytes", error.len());
+}
+
+#[tokio::test]
+async fn a_wish_to_wait_may_be_a_moment_and_is_of_a_day_at_most() {
+    let date = "Date: Sat, 21 Nov 2026 02:05:27 GMT\r\n";
+    for (wish, seconds) in [
+        ("3600", 3600),
+        ("Sat, 21 Nov 2026 03:05:27 GMT", 3600),
+        ("Sat, 21 Nov 2026 01:05:27 GMT", 0),
+        ("Sun, 22 Nov 2099 01:05:27 GMT", 86_400),
+        ("18446744073709551615", 86_400),
+        ("99999999999999999999999999", 86_400),
+    ] {
+        let headers = format!("{date}Retry-After: {wish}\r\n");
+        let answer = called(&answer("429 Too Many Requests", &headers, ""), false).await.unwrap();
+        assert_eq!(answer.retry_after(), Some(Duration::from_secs(seconds)), "{wish}");
+    }
+    for wish in ["", "-5", "soon"] {
+        let headers = format!("{date}Retry-After: {wish}\r\n");
+        let answer = called(&answer("429 Too Many Requests", &headers, ""), false).await.unwrap();
+        assert_eq!(answer.retry_after(), None, "{wish}");
+    }
 }
 
 #[tokio::test]
