@@ -1,7 +1,9 @@
 //! Answering sync requests: pages of records into PULL, each with its cursor.
 
 mod listing;
+mod rest;
 mod shared;
+mod too_large;
 mod trouble;
 
 use std::sync::Arc;
@@ -13,11 +15,12 @@ use databridge_broker::{
 use databridge_http::CallError;
 use databridge_model::subject;
 use databridge_model::{
-    CollectionName, DeadLetter, Failure, FailureClass, KeyToken, Listed, Mode, Parked, PullResult, ReadAfter,
-    RunId, SyncRequest,
+    CollectionName, Failure, FailureClass, KeyToken, Listed, Mode, Parked, PullResult, ReadAfter, RunId,
+    SyncRequest,
 };
 use databridge_runtime::CancellationToken;
 
+use self::rest::{ASKED_APART, Told};
 use self::shared::{Ask, SharedListings};
 use self::trouble::Trouble;
 use crate::{OutsideSystem, Page, Shown, Span};
@@ -28,6 +31,7 @@ pub struct Pulls<S> {
     broker: Broker,
     system: Arc<S>,
     shared: SharedListings,
+    told: Told,
 }
 
 /// The most records asked of a system at once: a batch of JetStream takes 1,000 messages, one is the cursor.
@@ -36,7 +40,7 @@ const LARGEST_PAGE: usize = 999;
 impl<S: OutsideSystem> Pulls<S> {
     /// Over this connection, for this system.
     pub fn new(broker: Broker, system: Arc<S>) -> Self {
-        Self { broker, system, shared: SharedListings::default() }
+        Self { broker, system, shared: SharedListings::default(), told: Told::default() }
     }
 
     /// Works until told to stop.
@@ -116,6 +120,7 @@ impl<S: OutsideSystem> Handler for Pulls<S> {
             Ok(()) => Verdict::Done,
             Err(Trouble::Never(error)) => Verdict::Dead(error),
             Err(Trouble::Again(error)) => Verdict::Retry(error),
+            Err(Trouble::Resting) => Verdict::Later(ASKED_APART),
         }
     }
 
@@ -126,11 +131,9 @@ impl<S: OutsideSystem> Handler for Pulls<S> {
         for collection in collections {
             let part = self.part(&request, job, collection);
             let failure = Failure { class: FailureClass::Unknown, message: error.to_owned(), field: None };
-            if let Err(Trouble::Never(why) | Trouble::Again(why)) =
-                part.tell_listed(&Tally::default(), Some(failure)).await
-            {
+            if let Err(trouble) = part.tell_listed(&Tally::default(), Some(failure)).await {
                 tracing::error!(
-                    why,
+                    %trouble,
                     subject = job.subject(),
                     "The end of a dead request's listing could not be told."
                 );
@@ -224,7 +227,7 @@ impl<S: OutsideSystem> Part<'_, S> {
         for ids in self.request.ids.chunks(200) {
             let read_after = self.pulls.broker.read_after().await?;
             tally.pages += 1;
-            match self.pulls.system.by_ids(&self.collection, ids).await {
+            match self.unless_resting(self.pulls.system.by_ids(&self.collection, ids)).await? {
                 Ok(page) => self.publish_page(&page, read_after, tally).await?,
                 Err(error) => return Ok(Err(error)),
             }
@@ -278,40 +281,6 @@ impl<S: OutsideSystem> Part<'_, S> {
             tracing::warn!(reason = notice.reason, run = %self.run, "Something waits for a person.");
             let envelope = Envelope::of_run(Some(self.run));
             self.pulls.broker.publish(subject::run(self.run, "parked"), notice, &envelope).await?;
-        }
-        Ok(())
-    }
-
-    /// A record that is too large for a message is kept as key, sizes and source.
-    async fn bury_too_large(&self, records: Vec<PullResult>) -> Result<(), Trouble> {
-        for record in records {
-            let token = KeyToken::of(record.key.as_ref(), &record.id);
-            let mut sizes: Vec<_> =
-                record.fields.iter().map(|(name, value)| (value.to_plain().len(), name)).collect();
-            sizes.sort_unstable_by(|a, b| b.cmp(a));
-            let largest: Vec<_> =
-                sizes.iter().take(5).map(|(bytes, name)| format!("{name}: {bytes} bytes")).collect();
-            let reason = format!(
-                "the record is larger than 512 KiB and cannot be carried; its largest fields: {}. Shorten them in {}",
-                largest.join(", "),
-                record.system
-            );
-            let letter = DeadLetter {
-                subject: subject::pull(&record.system, &record.collection, &token),
-                stream: "PULL".to_owned(),
-                sequence: 0,
-                body: None,
-                body_base64: None,
-                error: reason.clone(),
-                attempts: Vec::new(),
-            };
-            let (system, collection) = (record.system.clone(), record.collection.clone());
-            let subject =
-                subject::dead("pull", Some(system.as_str()), Some(collection.as_str()), Some(token.as_str()));
-            self.pulls.broker.publish(subject, &letter, &Envelope::of_run(Some(self.run))).await?;
-            let notice =
-                Parked { system, collection, id: Some(record.id), key: record.key, field: None, reason };
-            self.tell(std::slice::from_ref(&notice)).await?;
         }
         Ok(())
     }

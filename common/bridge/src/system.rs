@@ -240,6 +240,11 @@ pub trait OutsideSystem: Send + Sync + 'static {
         None
     }
 
+    /// For how long still it has asked not to be called; `None` where it has not.
+    fn closed_for(&self) -> Option<Duration> {
+        None
+    }
+
     /// Whether pushes to a collection are best done many at a time (then [`OutsideSystem::apply`] gets as many as came
     /// together).
     fn in_batches(&self, collection: &CollectionName) -> bool;

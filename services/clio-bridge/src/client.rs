@@ -88,6 +88,11 @@ impl ClioClient {
         }
     }
 
+    /// How long no call may start.
+    pub(crate) fn closed_for(&self) -> Option<Duration> {
+        Some(self.inner.gate.wait()).filter(|wait| !wait.is_zero())
+    }
+
     /// Fails if there is no sign-in: before something is done in vain.
     pub(crate) async fn must_be_signed_in(&self) -> Result<(), CallError> {
         self.inner.tokens.token().await.map(drop).map_err(|error| CallError {

@@ -1,6 +1,7 @@
 //! Clio as an outside system.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use databridge_bridge::{
@@ -101,6 +102,10 @@ impl OutsideSystem for ClioSystem {
 
     fn calls_per_minute(&self) -> Option<u32> {
         self.clio.client.calls_per_minute()
+    }
+
+    fn closed_for(&self) -> Option<Duration> {
+        self.clio.client.closed_for()
     }
 
     fn takes_long(&self, collection: &CollectionName) -> bool {

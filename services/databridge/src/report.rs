@@ -68,9 +68,10 @@ fn under_way(under_way: &UnderWay) -> String {
     format!("{} under way {from}", HumanCount(under_way.records))
 }
 
-/// Pushes that wait, and for what, in one line.
+/// What waits, and for what, in one line.
 pub fn waiting(waiting: &Waiting) -> String {
     let pushes = match waiting.pushes {
+        0 => return format!("{} waits to be read: {}", waiting.system, waiting.reason),
         1 => "1 push".to_owned(),
         several => format!("{} pushes", HumanCount(several)),
     };

@@ -36,7 +36,7 @@ impl<S: OutsideSystem> Part<'_, S> {
                 return Ok(Ok(()));
             }
             Some(cursor) if cursor.request == self.sequence => cursor,
-            found => match self.begin(found).await {
+            found => match self.begin(found).await? {
                 Ok(place) => Cursor {
                     request: self.sequence,
                     done: false,
@@ -64,7 +64,8 @@ impl<S: OutsideSystem> Part<'_, S> {
             };
             let read_after = broker.read_after().await?;
             tally.pages += 1;
-            let page = match system.page(&self.collection, &place, left.min(LARGEST_PAGE)).await {
+            let page = system.page(&self.collection, &place, left.min(LARGEST_PAGE));
+            let page = match self.unless_resting(page).await? {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
@@ -108,7 +109,7 @@ impl<S: OutsideSystem> Part<'_, S> {
     async fn begin(
         &self,
         found: Option<Cursor<CursorPlace<S::Place>>>,
-    ) -> Result<CursorPlace<S::Place>, CallError> {
+    ) -> Result<Result<CursorPlace<S::Place>, CallError>, Trouble> {
         let set = found.as_ref().and_then(|cursor| cursor.begin_at);
         let (span, found) = match (self.span(), set) {
             // A person has set the cursor.
@@ -120,15 +121,16 @@ impl<S: OutsideSystem> Part<'_, S> {
             // An earlier listing broke off, or was bounded by `max_records`: this one goes on there, unless it is told
             // from when to read.
             (Mode::Incremental, Some(CursorPlace::Listing(place))) if self.request.since.is_none() => {
-                return Ok(CursorPlace::Listing(place));
+                return Ok(Ok(CursorPlace::Listing(place)));
             }
             (Mode::Incremental, Some(CursorPlace::Resting(place))) => Some(place),
             _ => None,
         };
-        match self.pulls.system.start(&self.collection, &span, rested.as_ref()).await? {
-            Start::Nothing(place) => Ok(CursorPlace::Resting(place)),
-            Start::Listing(place) => Ok(CursorPlace::Listing(place)),
-        }
+        let begun = self.pulls.system.start(&self.collection, &span, rested.as_ref());
+        Ok(self.unless_resting(begun).await?.map(|start| match start {
+            Start::Nothing(place) => CursorPlace::Resting(place),
+            Start::Listing(place) => CursorPlace::Listing(place),
+        }))
     }
 
     /// After a complete listing the next incremental one starts from it.
@@ -169,7 +171,7 @@ impl<S: OutsideSystem> Part<'_, S> {
         )
         .await?
         .1;
-        let mut place = match self.begin(live).await {
+        let mut place = match self.begin(live).await? {
             Ok(CursorPlace::Listing(place)) => place,
             Ok(CursorPlace::Resting(_)) => return Ok(Ok(())),
             Err(error) => return Ok(Err(error)),
@@ -178,7 +180,7 @@ impl<S: OutsideSystem> Part<'_, S> {
             let read_after = self.pulls.broker.read_after().await?;
             let most = self.left(tally.records).min(LARGEST_PAGE);
             tally.pages += 1;
-            let page = match system.page(&self.collection, &place, most).await {
+            let page = match self.unless_resting(system.page(&self.collection, &place, most)).await? {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };

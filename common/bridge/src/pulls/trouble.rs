@@ -3,11 +3,17 @@
 use databridge_broker::{BatchError, PublishError};
 
 /// Why a request is not answered.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     /// It can never be.
+    #[error("{0}")]
     Never(String),
     /// Not at the moment.
+    #[error("{0}")]
     Again(String),
+    /// Not while its system has asked not to be called; its run has been told.
+    #[error("its system has asked not to be called")]
+    Resting,
 }
 
 impl From<PublishError> for Trouble {

@@ -4,4 +4,5 @@
 
 mod contents;
 mod office;
+mod resting;
 mod sharing;

@@ -113,14 +113,14 @@ pub struct WouldPush {
     pub expect: Fields,
 }
 
-/// Body of `run.<id>.waiting`: pushes of the run wait because their system cannot be written at the moment. Nothing is
-/// lost; they are done as soon as it can. Told once a minute at most.
+/// Body of `run.<id>.waiting`: pushes of the run wait because their system cannot be written at the moment, or it waits to
+/// be read. Nothing is lost; it goes on as soon as it can. Told once a minute at most.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Waiting {
     /// The system.
     pub system: SystemName,
-    /// How many pushes wait for it, those of other runs among them.
+    /// How many pushes wait for it, those of other runs among them; 0 where it waits to be read.
     pub pushes: u64,
     /// Why, and what to do.
     pub reason: String,
