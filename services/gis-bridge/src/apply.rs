@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use databridge_bridge::{Effect, PushTask, Shown, effect_of_error};
+use databridge_bridge::{Effect, PushTask, Shown, Wait, effect_of_error};
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::{Failure, FailureClass, Key, Op, OutcomeResult};
 use databridge_runtime::pass_failpoint;
@@ -23,6 +23,10 @@ use crate::service::{FeatureService, Form, Tally};
 pub(crate) const MOST_EDITS: usize = 250;
 /// The most bytes of one applyEdits. Servers' limits are not published; a servlet container's own is 2 MB.
 const MOST_BYTES: usize = 1_500_000;
+/// A server that has taken nothing and refuses so many edits one by one refuses the others too.
+const ENOUGH_REFUSED_ALONE: u32 = 4;
+/// How long the others wait then.
+const UNWELL: Duration = Duration::from_secs(5);
 /// A push that belongs to another worker by now is let go for so long.
 const NOT_OURS: Duration = Duration::from_secs(1);
 
@@ -40,6 +44,14 @@ struct Work {
 struct Attempt {
     settled: Vec<(usize, Effect)>,
     again: Vec<Vec<Work>>,
+    /// Second pushes of rows that had one in this batch.
+    later: Vec<Work>,
+    /// By place: what may have been done all the same.
+    in_doubt: Vec<usize>,
+    /// The server has taken a request.
+    was_taken: bool,
+    /// It has refused a single edit, for the moment or so that nobody knows what came of it.
+    refused_alone: Option<Failure>,
 }
 
 /// One effect for each push, in order. All calls are counted to the first that is settled.
@@ -48,7 +60,8 @@ pub(crate) async fn apply(
     collection: &LayerCollection,
     tasks: Vec<PushTask>,
 ) -> Vec<Effect> {
-    let tally = Tally::default();
+    let (tally, mut in_doubt) = (Tally::of_a_push(), BTreeSet::new());
+    let (mut refused_alone, mut was_taken) = (0, false);
     let mut effects: Vec<Option<Effect>> = tasks.iter().map(|_| None).collect();
     let mut open: Vec<Work> = tasks
         .into_iter()
@@ -62,12 +75,38 @@ pub(crate) async fn apply(
     }
     while let Some(batch) = batches.pop_front() {
         let attempt = attempted(service, collection, batch, &tally).await;
+        in_doubt.extend(attempt.in_doubt);
         for (index, effect) in attempt.settled {
             if let Some(place) = effects.get_mut(index) {
-                *place = Some(effect);
+                *place = Some(match effect {
+                    Effect::NotNow(wait) if in_doubt.contains(&index) => Effect::Halfway(wait),
+                    effect => effect,
+                });
             }
         }
-        batches.extend(attempt.again.into_iter().filter(|batch| !batch.is_empty()));
+        was_taken |= attempt.was_taken;
+        if let Some(failure) = attempt.refused_alone {
+            refused_alone += 1;
+            if refused_alone == ENOUGH_REFUSED_ALONE && !was_taken {
+                // It is not for the edits that they are refused. The others wait, which is no attempt.
+                let wait = Wait { time: UNWELL, why: Some(failure) };
+                let others = attempt.again.into_iter().chain(batches).flatten();
+                for index in others.chain(attempt.later).map(|work| work.index) {
+                    let is_in_doubt = in_doubt.contains(&index);
+                    let wait = wait.clone();
+                    let effect = if is_in_doubt { Effect::Halfway(wait) } else { Effect::NotNow(wait) };
+                    if let Some(place) = effects.get_mut(index) {
+                        *place = Some(effect);
+                    }
+                }
+                break;
+            }
+        }
+        // One half is done before the other is begun.
+        for batch in attempt.again.into_iter().rev().filter(|batch| !batch.is_empty()) {
+            batches.push_front(batch);
+        }
+        batches.extend((!attempt.later.is_empty()).then_some(attempt.later));
     }
     let mut effects: Vec<Effect> =
         effects.into_iter().map(|effect| effect.unwrap_or(Effect::NotNow(NOT_OURS.into()))).collect();
@@ -147,7 +186,7 @@ impl Attempt {
                 (_, Some(_)) => later.push(work),
             }
         }
-        self.again.push(later);
+        self.later = later;
         now
     }
 
@@ -187,14 +226,19 @@ impl Attempt {
     /// The request was refused whole.
     fn refused(&mut self, mut works: Vec<Work>, refusal: &Refusal) {
         if refusal.divisible && works.len() > 1 {
-            let doubt = refusal.error.class == ErrorClass::Unknown;
-            for work in &mut works {
-                work.task.doubtful |= doubt;
+            if refusal.error.class == ErrorClass::Unknown {
+                for work in &mut works {
+                    work.task.doubtful = true;
+                    self.in_doubt.push(work.index);
+                }
             }
             tracing::info!(error = %refusal.error, edits = works.len(), "A batch of edits is refused and goes in halves.");
             self.halve(works);
         } else {
             let effect = effect_of_error(&refusal.error, 0);
+            if let Effect::Failed(failure) = &effect {
+                self.refused_alone = Some(failure.clone());
+            }
             self.settled.extend(works.into_iter().map(|work| (work.index, effect.clone())));
         }
     }
@@ -207,6 +251,7 @@ impl Attempt {
         writes: Vec<Write>,
         verdicts: Vec<Verdict>,
     ) {
+        self.was_taken = true;
         let (mut rolled_back, mut without, mut looked_up) = (Vec::new(), Vec::new(), Vec::new());
         let all = writes.len();
         for (Write { mut work, shown, .. }, verdict) in writes.into_iter().zip(verdicts) {
@@ -215,6 +260,7 @@ impl Attempt {
                 Err(Again::Smaller) => rolled_back.push(work),
                 Err(Again::LookedUp) => {
                     work.task.doubtful = true;
+                    self.in_doubt.push(work.index);
                     looked_up.push(work);
                 }
                 Err(Again::Without(field, reason)) => {

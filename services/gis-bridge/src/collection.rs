@@ -15,6 +15,7 @@ use crate::layer::{Layer, Source};
 use crate::layer_page::{EsriType, LayerPage};
 use crate::place::{Place, Probe};
 use crate::query::{self, FeatureSet, Wanted};
+use crate::refusal::Refusal;
 use crate::service::{FeatureService, Reply, Tally};
 use crate::settings::LayerPart;
 
@@ -30,6 +31,12 @@ pub(crate) const OF_LATE: TimeDelta = TimeDelta::minutes(10);
 /// The most keys that one query names.
 const MOST_KEYS: usize = 100;
 
+/// A server that cannot give so few rows at once cannot give any.
+const FEWEST_ROWS: usize = 10;
+
+/// What a server did not manage it is asked for again after so long.
+const BELIEVED_FOR: TimeDelta = TimeDelta::days(1);
+
 /// A collection of the system file.
 #[derive(Debug)]
 pub(crate) struct LayerCollection {
@@ -41,6 +48,14 @@ pub(crate) struct LayerCollection {
     clock: Clock,
     known: Mutex<Option<Known>>,
     listed: Mutex<Option<Listed>>,
+    manages: Mutex<Option<Managed>>,
+}
+
+/// How many rows the server was seen to manage at once, where that is less than it says.
+#[derive(Clone, Copy, Debug)]
+struct Managed {
+    rows: usize,
+    seen_at: DateTime<Utc>,
 }
 
 /// The rows of the last listing. What hangs on them is listed just after, and need not ask for them again.
@@ -81,7 +96,8 @@ impl LayerCollection {
         clock: Clock,
     ) -> Self {
         let (known, listed) = (Mutex::default(), Mutex::default());
-        Self { system, name, declared, part, service, clock, known, listed }
+        let manages = Mutex::default();
+        Self { system, name, declared, part, service, clock, known, listed, manages }
     }
 
     /// Reads what the layer says of itself, and keeps it.
@@ -163,9 +179,9 @@ impl LayerCollection {
         &self,
         wanted: &Wanted<'_>,
         tally: &Tally,
-    ) -> Result<(Arc<Layer>, FeatureSet), CallError> {
+    ) -> Result<(Arc<Layer>, FeatureSet), Refusal> {
         let (layer, body) = self.queried(wanted, tally).await?;
-        FeatureSet::read(layer.number, body).map(|set| (layer, set))
+        Ok(FeatureSet::read(layer.number, body).map(|set| (layer, set))?)
     }
 
     /// The object ids of the rows edited since then, or of all, after this one, in their order.
@@ -182,13 +198,13 @@ impl LayerCollection {
         Ok(ids)
     }
 
-    async fn queried(&self, wanted: &Wanted<'_>, tally: &Tally) -> Result<(Arc<Layer>, Json), CallError> {
+    async fn queried(&self, wanted: &Wanted<'_>, tally: &Tally) -> Result<(Arc<Layer>, Json), Refusal> {
         let layer = self.layer(tally).await?;
         match self.asked(&layer, wanted, tally).await {
-            Err(error) if error.class == ErrorClass::Invalid => {
+            Err(refusal) if refusal.error.class == ErrorClass::Invalid => {
                 let (fresh, _) = self.look(tally).await?;
                 if fresh.out_fields() == layer.out_fields() && fresh.edit_date == layer.edit_date {
-                    return Err(error);
+                    return Err(refusal);
                 }
                 let body = self.asked(&fresh, wanted, tally).await?;
                 Ok((fresh, body))
@@ -197,9 +213,28 @@ impl LayerCollection {
         }
     }
 
-    async fn asked(&self, layer: &Layer, wanted: &Wanted<'_>, tally: &Tally) -> Result<Json, CallError> {
-        let reply = self.service.query(layer.number, query::form(layer, wanted), tally).await?;
-        Ok(reply.body)
+    async fn asked(&self, layer: &Layer, wanted: &Wanted<'_>, tally: &Tally) -> Result<Json, Refusal> {
+        self.service.query(layer.number, query::form(layer, wanted), tally).await
+    }
+
+    /// How many rows to ask for at once, by what the layer says and what the server has managed so far.
+    pub(crate) fn rows_at_once(&self, layer: &Layer) -> usize {
+        let managed = *self.manages.lock().unwrap_or_else(PoisonError::into_inner);
+        let managed = managed.filter(|managed| self.clock.now() < managed.seen_at + BELIEVED_FOR);
+        layer.page_rows.min(managed.map_or(usize::MAX, |managed| managed.rows)).max(1)
+    }
+
+    /// Fewer rows than so many, of which the server has said nothing but that it cannot: what it states as its limit need
+    /// not be what it manages. `None` where fewer would not help.
+    pub(crate) fn fewer_than(&self, rows: usize, refusal: &Refusal) -> Option<usize> {
+        let fewer = rows / 2;
+        if !refusal.divisible || fewer < FEWEST_ROWS {
+            return None;
+        }
+        tracing::info!(error = %refusal.error, rows, fewer, "So many rows are refused; fewer are asked for.");
+        let managed = Managed { rows: fewer, seen_at: self.clock.now() };
+        *self.manages.lock().unwrap_or_else(PoisonError::into_inner) = Some(managed);
+        Some(fewer)
     }
 
     /// The rows with these ids, as far as they are there. A server may give fewer at once than it was asked for.
@@ -214,8 +249,12 @@ impl LayerCollection {
         open.sort_unstable();
         open.dedup();
         while !open.is_empty() {
-            let asked: Vec<i64> = open.iter().copied().take(layer.page_rows).collect();
-            let (fresh, set) = self.rows(&Wanted::Ids(&asked), tally).await?;
+            let asked: Vec<i64> = open.iter().copied().take(self.rows_at_once(&layer)).collect();
+            let (fresh, set) = match self.rows(&Wanted::Ids(&asked), tally).await {
+                Ok(found) => found,
+                Err(refusal) if self.fewer_than(asked.len(), &refusal).is_some() => continue,
+                Err(refusal) => return Err(refusal.into()),
+            };
             layer = fresh;
             let rows: Vec<Row> = set.features.iter().filter_map(|feature| feature.read(&layer)).collect();
             let more = set.exceeded_transfer_limit == Some(true);
@@ -248,7 +287,15 @@ impl LayerCollection {
         let mut open: Vec<&[String]> = values.chunks(layer.page_rows.min(MOST_KEYS)).collect();
         while let Some(values) = open.pop() {
             let wanted = Wanted::Values { field: &field.name, quoted, values };
-            let (layer, set) = self.rows(&wanted, tally).await?;
+            let (layer, set) = match self.rows(&wanted, tally).await {
+                Ok(found) => found,
+                Err(refusal) if refusal.divisible && values.len() / 2 >= FEWEST_ROWS => {
+                    let (first, second) = values.split_at(values.len() / 2);
+                    open.extend([first, second]);
+                    continue;
+                }
+                Err(refusal) => return Err(refusal.into()),
+            };
             // What is left out would look as if it were not there. Of one key, any row is enough.
             let leaves_out = set.leaves_out_rows(&layer, layer.page_rows);
             if leaves_out && values.len() > 1 {

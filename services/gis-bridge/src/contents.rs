@@ -36,7 +36,8 @@ impl ContentProvider for AttachmentContents {
             call: format!("content of {collection} {id}"),
             message: "there is no such attachment (any more)".to_owned(),
         };
-        let download = match self.service.download(attachments.layer_number(), ids, &Tally::default()).await {
+        let download = match self.service.download(attachments.layer_number(), ids, &Tally::of_a_push()).await
+        {
             Ok(download) => download,
             Err(refusal) => {
                 // Of an attachment that is not there a server says what it says of any wrong request.

@@ -18,9 +18,18 @@ pub(crate) async fn page(
     most: usize,
 ) -> Result<Page<Place>, CallError> {
     let tally = Tally::default();
-    let count = collection.layer(&tally).await?.page_rows.min(most).max(1);
-    let wanted = Wanted::Next { since: place.since, after: place.after, count };
-    let (layer, set) = collection.rows(&wanted, &tally).await?;
+    let layer = collection.layer(&tally).await?;
+    let mut count = collection.rows_at_once(&layer).min(most).max(1);
+    let (layer, set) = loop {
+        let wanted = Wanted::Next { since: place.since, after: place.after, count };
+        match collection.rows(&wanted, &tally).await {
+            Ok(found) => break found,
+            Err(refusal) => match collection.fewer_than(count, &refusal) {
+                Some(fewer) => count = fewer,
+                None => return Err(refusal.into()),
+            },
+        }
+    };
     let received = set.features.len();
     let (mut records, mut notices) = (Vec::new(), listing_notices(collection, &layer, place));
     let (mut last, mut ids) = (place.after, Vec::new());

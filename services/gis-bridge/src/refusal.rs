@@ -93,7 +93,12 @@ fn classed(answer: &Answer, code: Option<i64>, text: String, writes: bool) -> Re
                 .push_str(" (is GIS_SERVICE_URL right, and the layer's number in systems/gis.toml?)");
             ErrorClass::Transient
         }
-        Some(408 | 502 | 504) | None => lost,
+        // What took too long may pass in parts, and may have been done all the same.
+        Some(408 | 502 | 504) => {
+            refusal.divisible = true;
+            lost
+        }
+        None => lost,
         // 1000 to 2999 are the codes of edits, here of the whole request.
         Some(400..=499 | 1000..=2999) => {
             refusal.divisible = true;

@@ -26,13 +26,29 @@ const UNNAMED_WAIT: Duration = Duration::from_secs(5);
 /// Parameters of a call, form-encoded.
 pub(crate) type Form = Vec<(&'static str, String)>;
 
-/// Counts calls to the service. Those for tokens are not among them.
+/// Counts calls to the service, those for tokens not among them, and knows how long one may wait where the server has
+/// asked for it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally(Arc<AtomicU32>);
+pub(crate) struct Tally {
+    calls: Arc<AtomicU32>,
+    patience: Option<Duration>,
+}
+
+/// A push, or a content for one, that would wait longer goes back to its queue.
+const PATIENCE_OF_A_PUSH: Duration = Duration::from_secs(10);
 
 impl Tally {
+    /// For what waits in a queue rather than here.
+    pub(crate) fn of_a_push() -> Self {
+        Self { patience: Some(PATIENCE_OF_A_PUSH), ..Self::default() }
+    }
+
     pub(crate) fn count(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn add(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -84,11 +100,12 @@ impl FeatureService {
         self.read(Call { url, name: format!("GET layer {layer}"), form: None, writes: false }, tally).await
     }
 
-    /// `query` by POST: lists of ids and fields are longer than an address may be (arcgis.md, section 2).
-    pub(crate) async fn query(&self, layer: u32, form: Form, tally: &Tally) -> Result<Reply, CallError> {
+    /// `query` by POST: lists of ids and fields are longer than an address may be (arcgis.md, section 2). What is refused
+    /// whole may pass in parts.
+    pub(crate) async fn query(&self, layer: u32, form: Form, tally: &Tally) -> Result<Json, Refusal> {
         let url = self.line.address.operation(layer, "query");
         let call = Call { url, name: format!("POST layer {layer}/query"), form: Some(form), writes: false };
-        self.read(call, tally).await
+        self.read_or_refused(call, tally).await
     }
 
     /// `queryAttachments`, once: what is refused whole may pass in parts (section 5).
@@ -124,9 +141,7 @@ impl FeatureService {
         let call =
             Call { url, name: format!("POST layer {layer}/applyEdits"), form: Some(form), writes: true };
         if let Some(wait) = self.line.closed_for() {
-            let message = "the server has asked us to wait".to_owned();
-            let class = ErrorClass::Limited(Some(wait));
-            return Err(CallError { class, call: call.name, message }.into());
+            return Err(asked_to_wait(&call.name, wait).into());
         }
         self.line.answered(&call, tally).await.map(|reply| reply.body)
     }
@@ -134,6 +149,11 @@ impl FeatureService {
     /// Waits until the server, which asked us to wait, may be called again.
     pub(crate) async fn open(&self) {
         self.line.open().await;
+    }
+
+    /// For how long still it has asked us to wait.
+    pub(crate) fn closed_for(&self) -> Option<Duration> {
+        self.line.closed_for()
     }
 
     async fn read(&self, call: Call, tally: &Tally) -> Result<Reply, CallError> {
@@ -165,7 +185,7 @@ impl FeatureService {
             let (line, call, tally, last) =
                 (Arc::clone(&line), Arc::clone(&call), tally.clone(), Arc::clone(&last));
             async move {
-                line.open().await;
+                line.open_within(&tally, &call.name).await?;
                 line.answered(&call, &tally).await.map_err(|refusal| {
                     *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal.clone());
                     CallError::from(refusal)
@@ -176,10 +196,28 @@ impl FeatureService {
     }
 }
 
+fn asked_to_wait(call: &str, wait: Duration) -> CallError {
+    let message = "the server has asked us to wait".to_owned();
+    CallError { class: ErrorClass::Limited(Some(wait)), call: call.to_owned(), message }
+}
+
 impl Line {
     async fn open(&self) {
         while let Some(wait) = self.closed_for() {
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Waits until it may be called again, unless that takes too long.
+    async fn open_within(&self, tally: &Tally, call: &str) -> Result<(), CallError> {
+        match self.closed_for() {
+            Some(wait) if tally.patience.is_some_and(|patience| patience < wait) => {
+                Err(asked_to_wait(call, wait))
+            }
+            _ => {
+                self.open().await;
+                Ok(())
+            }
         }
     }
 
@@ -210,7 +248,7 @@ impl Line {
             None => self.http.get(call.url.clone()),
         };
         request = self.signed(request, bearer);
-        tally.0.fetch_add(1, Ordering::Relaxed);
+        tally.add();
         let answer = Answer::to(request, call.name.clone(), call.writes).await?;
         let body = refusal::body_of(&answer, call.writes)?;
         Ok(Reply { body, server_time: answer.server_time() })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use databridge_bridge::{
@@ -131,6 +132,10 @@ impl OutsideSystem for GisSystem {
     async fn capacity(&self) -> usize {
         self.service.open().await;
         MOST_EDITS
+    }
+
+    fn closed_for(&self) -> Option<Duration> {
+        self.service.closed_for()
     }
 
     fn in_batches(&self, collection: &CollectionName) -> bool {

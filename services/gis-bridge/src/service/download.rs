@@ -1,6 +1,5 @@
 //! Downloads: the bytes of an attachment as they come (arcgis.md, section 5).
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -46,7 +45,7 @@ impl FeatureService {
         // A refusal then comes as JSON and not as a page.
         url.set_query(Some("f=json"));
         let name = format!("GET layer {layer}/{object_id}/attachments/{attachment}");
-        line.open().await;
+        line.open_within(tally, &name).await?;
         let bearer = line.tokens.bearer().await?;
         let mut begun = line.download(&url, &name, bearer.as_ref(), tally).await;
         let refused = match &begun {
@@ -71,7 +70,7 @@ impl Line {
     ) -> Result<Download, Refusal> {
         // Compressed, the length would not be told, and most attachments are compressed files already.
         let request = self.http.get(url.clone()).timeout(LONGEST).header(ACCEPT_ENCODING, "identity");
-        tally.0.fetch_add(1, Ordering::Relaxed);
+        tally.add();
         let call = name.to_owned();
         let sent = self.signed(request, bearer).send().await;
         let mut response = sent.map_err(|error| broken(&call, &error))?;

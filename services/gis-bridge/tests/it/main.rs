@@ -15,3 +15,4 @@ mod pushes;
 mod service;
 mod sign_in;
 mod stage;
+mod unwell;

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use databridge_bridge::{OutsideSystem, Page, Span, Start};
+use databridge_bridge::{Next, OutsideSystem, Page, Span, Start};
 use databridge_http::ErrorClass;
 use databridge_model::Value;
 use gis_bridge::Place;
@@ -178,4 +178,97 @@ async fn a_layer_that_is_not_there_is_named() {
     let error = system.start(&stage.collection, &Span::Whole, None).await.unwrap_err();
     assert!(matches!(error.class, ErrorClass::Invalid | ErrorClass::Transient), "{error}");
     assert!(error.to_string().contains("layer 2"), "{error}");
+}
+
+/// What a server says that cannot give so many rows, by way of its gateway or by itself.
+fn too_many() -> [Action; 4] {
+    let page = |status| Action::Status { status, body: "<html>".into(), headers: [].into() };
+    let message = "Unable to complete operation.".to_owned();
+    [page(500), page(504), page(413), Action::Error200 { code: 400, message, details: Vec::new() }]
+}
+
+/// Refuses every query of more than so many rows of a listing, or by this many ids or more.
+async fn refuse_more_than(stage: &Stage, rows: usize, refusal: &Action) {
+    for asked in rows + 1..=120 {
+        let fault =
+            sandbox::faults::Fault::new(sandbox::calls::System::Gis, refusal.clone()).path("/2/query");
+        stage.admin.fault(&fault.body(&format!("resultRecordCount={asked}")).forever()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn where_a_server_manages_fewer_rows_than_it_says_fewer_are_asked_for() {
+    for refusal in too_many() {
+        let stage = Stage::city(120).await;
+        stage.admin.layer_settings(LAYER, json!({"max_record_count": 100})).await.unwrap();
+        refuse_more_than(&stage, 70, &refusal).await;
+        let (pages, _) = stage.listed(Span::Whole, None, 999).await;
+        let all = ids(&pages);
+        assert!(all.len() == 120 && all.is_sorted(), "{refusal:?}: {all:?}");
+        let calls = stage.calls().await.reads;
+        assert!(calls <= 1 + 4 + 3 + 1, "{refusal:?}: the layer, what was refused, and three pages: {calls}");
+        stage.admin.reset_calls().await.unwrap();
+        stage.listed(Span::Whole, None, 999).await;
+        assert_eq!(stage.calls().await.reads, 4, "{refusal:?}: it is known now");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_out_of_order_ends_a_listing_soon_however_few_are_asked_for() {
+    let stage = Stage::city(120).await;
+    let Start::Listing(place) = stage.start(Span::Whole, None).await else { panic!() };
+    let [refusal, ..] = too_many();
+    let fault = sandbox::faults::Fault::new(sandbox::calls::System::Gis, refusal).path("/2/query").forever();
+    stage.admin.fault(&fault).await.unwrap();
+    let error = stage.system.page(&stage.collection, &place, 120).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Transient, "{error}");
+    assert!(stage.calls().await.reads < 25, "{:?}", stage.calls().await);
+}
+
+#[tokio::test]
+async fn rows_that_come_and_go_between_two_pages_move_no_other_row() {
+    let stage = Stage::city(30).await;
+    let Start::Listing(place) = stage.start(Span::Whole, None).await else { panic!() };
+    let first = stage.system.page(&stage.collection, &place, 10).await.unwrap();
+    let Next::More(second) = first.next.clone() else { panic!() };
+    // By number of rows passed over, the second page would begin three rows later.
+    for object_id in [1, 4, 10, 15] {
+        stage.admin.delete_feature(LAYER, object_id).await.unwrap();
+    }
+    let mut row = stage.admin.features(LAYER).await.unwrap().remove(0);
+    row.attributes.insert("CivilWarrant".to_owned(), json!("E-NEW"));
+    let new = stage.admin.add_features(LAYER, &[row]).await.unwrap()[0];
+    let mut pages = vec![first];
+    let mut place = second;
+    loop {
+        let page = stage.system.page(&stage.collection, &place, 10).await.unwrap();
+        let next = page.next.clone();
+        pages.push(page);
+        let Next::More(more) = next else { break };
+        place = more;
+    }
+    let expected: Vec<i64> = (1..=30).filter(|id| *id != 15).chain([new]).collect();
+    assert_eq!(ids(&pages), expected);
+}
+
+#[tokio::test]
+async fn a_page_that_repeats_or_comes_in_another_order_is_no_page() {
+    let stage = Stage::city(30).await;
+    let Start::Listing(place) = stage.start(Span::Whole, None).await else { panic!() };
+    let again = sandbox::faults::Fault::new(sandbox::calls::System::Gis, Action::SameAgain);
+    stage.admin.fault(&again.path("/2/query").forever()).await.unwrap();
+    let first = stage.system.page(&stage.collection, &place, 10).await.unwrap();
+    let Next::More(second) = first.next.clone() else { panic!() };
+    let error = stage.system.page(&stage.collection, &second, 10).await.unwrap_err();
+    assert!(error.class == ErrorClass::Transient && error.message.contains("order"), "{error}");
+    stage.admin.clear_faults().await.unwrap();
+    // The order is asked for and not heeded.
+    let body = json!({"features": [{"attributes": {"OBJECTID": 12}}, {"attributes": {"OBJECTID": 11}}]});
+    let headers = [("content-type".to_owned(), "application/json".to_owned())].into();
+    stage.fault(Action::Status { status: 200, body: body.to_string(), headers }, "/2/query").await;
+    let error = stage.system.page(&stage.collection, &second, 10).await.unwrap_err();
+    assert!(error.message.contains("11 after 12"), "{error}");
+    // It goes on where it was, and lacks nothing.
+    let third = stage.system.page(&stage.collection, &second, 10).await.unwrap();
+    assert_eq!(ids(&[first, third]), (1..=20).collect::<Vec<_>>());
 }
