@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::{self, AckKind, consumer};
 use bytes::Bytes;
 use databridge_model::{BodyError, DeadAttempt, DeadLetter, decode, subject};
@@ -33,12 +34,7 @@ const MOST_AT_ONCE: usize = 64;
 impl Inbox {
     /// Opens the consumer, making it if need be.
     pub async fn open(broker: &Broker, plan: ConsumerPlan) -> Result<Self, TopologyError> {
-        let failed =
-            |error: &dyn std::error::Error| TopologyError::consumer(&plan.durable, plan.stream, error);
-        let made = broker.jetstream.create_consumer_on_stream(plan.config(broker.ack_wait), plan.stream);
-        let about = format!("CONSUMER.CREATE.{}.{}", plan.stream, plan.durable);
-        let made = broker.unless_denied(&[&about], made).await.map_err(|denied| failed(&denied))?;
-        let consumer = made.map_err(|error| failed(&error))?;
+        let consumer = made(broker, &plan).await?;
         Ok(Self { broker: broker.clone(), plan, consumer })
     }
 
@@ -95,7 +91,11 @@ impl Inbox {
         let mut jobs = Vec::new();
         let fetched = self.consumer.fetch().max_messages(most).messages().await;
         let Ok(mut batch) = fetched else { return jobs };
-        while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_secs(5), batch.next()).await {
+        while let Ok(Some(next)) = tokio::time::timeout(Duration::from_secs(5), batch.next()).await {
+            let Ok(message) = next else {
+                self.make_anew_if_gone().await;
+                break;
+            };
             jobs.push(Job::new(&self.broker, self.plan.stream, message));
         }
         jobs
@@ -113,9 +113,36 @@ impl Inbox {
 
     async fn nothing_for_now(&self, why: &str) -> Vec<Job> {
         tracing::debug!(why, consumer = self.plan.durable, "Nothing can be taken at the moment.");
+        self.make_anew_if_gone().await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         Vec::new()
     }
+
+    /// A consumer may be gone behind a living connection: taken away by hand, or by a server that found its file damaged.
+    /// A new one begins at the first message of its stream, so what it had gives again does no harm.
+    async fn make_anew_if_gone(&self) {
+        if !self.broker.is_connected() {
+            return;
+        }
+        let info = self.consumer.get_info().await;
+        if !info.is_err_and(|error| error.kind() == ConsumerInfoErrorKind::NotFound) {
+            return;
+        }
+        let (stream, consumer) = (self.plan.stream, &self.plan.durable);
+        match made(&self.broker, &self.plan).await {
+            Ok(_) => tracing::warn!(stream, consumer, "A consumer was gone, and is made anew."),
+            Err(error) => tracing::warn!(%error, "A consumer is gone, and cannot be made anew yet."),
+        }
+    }
+}
+
+/// The consumer, made if need be.
+async fn made(broker: &Broker, plan: &ConsumerPlan) -> Result<consumer::PullConsumer, TopologyError> {
+    let failed = |error: &dyn std::error::Error| TopologyError::consumer(&plan.durable, plan.stream, error);
+    let made = broker.jetstream.create_consumer_on_stream(plan.config(broker.ack_wait), plan.stream);
+    let about = format!("CONSUMER.CREATE.{}.{}", plan.stream, plan.durable);
+    let made = broker.unless_denied(&[&about], made).await.map_err(|denied| failed(&denied))?;
+    made.map_err(|error| failed(&error))
 }
 
 /// One message to be worked on, and answered once.
@@ -178,15 +205,18 @@ impl Job {
         }
     }
 
-    /// Done. Waits for the broker's word; without it the message comes again, which must do no harm.
-    pub async fn done(&self) {
+    /// Done. Waits for the broker's word, and tells whether it came; without it the message comes again, which must do no
+    /// harm.
+    pub async fn done(&self) -> bool {
         self.answered.store(true, Ordering::Release);
         // Not `double_ack`: it takes "no responders" for a yes (nats.md, section 3, pitfall 1).
-        let Some(reply) = self.message.reply.clone() else { return };
+        let Some(reply) = self.message.reply.clone() else { return false };
         let request = async_nats::Request::new().payload("+ACK".into()).timeout(Some(Duration::from_secs(3)));
-        if let Err(error) = self.broker.client.send_request(reply, request).await {
+        let confirmed = self.broker.client.send_request(reply, request).await;
+        if let Err(error) = &confirmed {
             tracing::debug!(%error, subject = self.subject(), "An acknowledgement is not confirmed.");
         }
+        confirmed.is_ok()
     }
 
     /// Stores it under another subject, with this body and its own headers. The caller answers it with [`Job::done`]

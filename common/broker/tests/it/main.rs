@@ -13,6 +13,7 @@ mod dead;
 mod leases;
 mod office;
 mod pages;
+mod pitfalls;
 mod proxy;
 mod reading;
 mod workers;

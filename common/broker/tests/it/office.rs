@@ -15,7 +15,15 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) async fn open() -> Self {
-        let nats = NatsServer::ephemeral().await.unwrap();
+        Self::with(NatsServer::ephemeral().await.unwrap()).await
+    }
+
+    /// Where it is not about what a power cut would leave.
+    pub(crate) async fn open_unsynced() -> Self {
+        Self::with(NatsServer::ephemeral_with(|options| options.sync_always = false).await.unwrap()).await
+    }
+
+    async fn with(nats: NatsServer) -> Self {
         let broker = connect(nats.url()).await;
         ensure_topology(&broker).await.unwrap();
         Self { nats, broker }

@@ -6,12 +6,30 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// Stands between a client and the server.
 pub(crate) struct Proxy {
     pub(crate) url: String,
-    word: Arc<Mutex<Option<(String, Loses)>>>,
-    broke: Arc<AtomicBool>,
+    line: Arc<Line>,
+}
+
+/// What the connections through it share.
+struct Line {
+    word: Mutex<Option<(String, Loses)>>,
+    broke: AtomicBool,
+    flow: watch::Sender<Flow>,
+}
+
+/// How the connections that are there carry bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Free,
+    /// Nothing gets through, and nothing tells of it.
+    Still,
+    /// What the client says gets through, and no answer does.
+    Deaf,
+    Cut,
 }
 
 /// What is lost when the word passes.
@@ -26,44 +44,76 @@ pub(crate) enum Loses {
 impl Proxy {
     pub(crate) async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Self {
-            url: format!("nats://{}", listener.local_addr().unwrap()),
-            word: Arc::default(),
-            broke: Arc::default(),
-        };
-        let (word, broke) = (Arc::clone(&proxy.word), Arc::clone(&proxy.broke));
+        let url = format!("nats://{}", listener.local_addr().unwrap());
+        let flow = watch::Sender::new(Flow::Free);
+        let line = Arc::new(Line { word: Mutex::default(), broke: AtomicBool::default(), flow });
+        let shared = Arc::clone(&line);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                tokio::spawn(carry(client, server, Arc::clone(&word), Arc::clone(&broke)));
+                let flow = shared.flow.subscribe();
+                tokio::spawn(carry(client, server, Arc::clone(&shared), flow));
             }
         });
-        proxy
+        Self { url, line }
     }
 
     /// The connection breaks once, when the client says this.
     pub(crate) fn break_at(&self, word: &str, loses: Loses) {
-        *self.word.lock().unwrap() = Some((word.to_owned(), loses));
+        *self.line.word.lock().unwrap() = Some((word.to_owned(), loses));
     }
 
     pub(crate) fn has_broken(&self) -> bool {
-        self.broke.load(Ordering::SeqCst)
+        self.line.broke.load(Ordering::SeqCst)
+    }
+
+    /// The connections that are there stay, and nothing gets through them any more. Those that come are fine.
+    pub(crate) fn fall_silent(&self) {
+        self.line.flow.send_replace(Flow::Still);
+    }
+
+    /// No answer gets through any more.
+    pub(crate) fn fall_deaf(&self) {
+        self.line.flow.send_replace(Flow::Deaf);
+    }
+
+    /// Cuts the connections that are there.
+    pub(crate) fn cut(&self) {
+        self.line.flow.send_replace(Flow::Cut);
     }
 }
 
 async fn carry(
     mut client: TcpStream,
     mut server: TcpStream,
-    word: Arc<Mutex<Option<(String, Loses)>>>,
-    broke: Arc<AtomicBool>,
+    line: Arc<Line>,
+    mut flow: watch::Receiver<Flow>,
 ) {
     let (mut said, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    // What was said to those before is not said to this one.
+    flow.mark_unchanged();
+    let mut now = Flow::Free;
     loop {
         tokio::select! {
+            changed = flow.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                now = *flow.borrow();
+                match now {
+                    Flow::Cut => return,
+                    Flow::Still => {
+                        let is_cut = flow.wait_for(|flow| *flow == Flow::Cut);
+                        drop(is_cut.await);
+                        return;
+                    }
+                    Flow::Free | Flow::Deaf => {}
+                }
+            }
             read = client.read(&mut said) => {
                 let Ok(read @ 1..) = read else { return };
                 let found = {
-                    let mut word = word.lock().unwrap();
+                    let mut word = line.word.lock().unwrap();
                     let has = |it: &mut (String, Loses)| {
                         said[..read].windows(it.0.len()).any(|part| part == it.0.as_bytes())
                     };
@@ -73,7 +123,7 @@ async fn carry(
                     server.write_all(&said[..read]).await.unwrap();
                 }
                 if let Some((_, loses)) = found {
-                    broke.store(true, Ordering::SeqCst);
+                    line.broke.store(true, Ordering::SeqCst);
                     if loses == Loses::TheAnswer {
                         swallow_an_answer(&mut server).await;
                     }
@@ -82,7 +132,7 @@ async fn carry(
             }
             read = server.read(&mut answered) => {
                 let Ok(read @ 1..) = read else { return };
-                if client.write_all(&answered[..read]).await.is_err() {
+                if now != Flow::Deaf && client.write_all(&answered[..read]).await.is_err() {
                     return;
                 }
             }

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 type Script = HashMap<String, Vec<Deed>>;
 
 #[derive(Clone, Debug)]
-enum Deed {
+pub(crate) enum Deed {
     Says(Verdict),
     Panics,
     Takes(Duration),
@@ -25,7 +25,7 @@ enum Deed {
 }
 
 /// Follows a script and notes each try, as it begins and as it ends.
-struct Scripted {
+pub(crate) struct Scripted {
     script: Mutex<Script>,
     begun: watch::Sender<usize>,
     tries: Mutex<Vec<String>>,
@@ -33,7 +33,7 @@ struct Scripted {
 }
 
 impl Scripted {
-    fn new(script: &[(&str, &[Deed])]) -> Arc<Self> {
+    pub(crate) fn new(script: &[(&str, &[Deed])]) -> Arc<Self> {
         let script = script.iter().map(|(body, deeds)| ((*body).to_owned(), deeds.to_vec())).collect();
         Arc::new(Self {
             script: Mutex::new(script),
@@ -43,17 +43,17 @@ impl Scripted {
         })
     }
 
-    fn tries(&self) -> Vec<String> {
+    pub(crate) fn tries(&self) -> Vec<String> {
         self.tries.lock().unwrap().clone()
     }
 
-    async fn wait_for_begun(&self, tries: usize) {
+    pub(crate) async fn wait_for_begun(&self, tries: usize) {
         let mut begun = self.begun.subscribe();
         let enough = tokio::time::timeout(PATIENCE, begun.wait_for(|begun| *begun >= tries)).await;
         enough.unwrap_or_else(|_| panic!("{tries} tries do not begin")).unwrap();
     }
 
-    async fn wait_for(&self, tries: usize) -> Vec<String> {
+    pub(crate) async fn wait_for(&self, tries: usize) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
         while self.tries().len() < tries {
             assert!(Instant::now() < deadline, "{tries} tries do not come: {:?}", self.tries());
@@ -103,26 +103,26 @@ fn retry() -> Deed {
 }
 
 /// Publishes bodies, each to the lane of its first letter.
-async fn publish(broker: &Broker, bodies: &[&str]) {
+pub(crate) async fn publish(broker: &Broker, bodies: &[&str]) {
     for body in bodies {
         let subject = format!("outcome.clio.matters.{}", body.chars().next().unwrap());
         broker.jetstream().publish(subject, (*body).to_owned().into()).await.unwrap().await.unwrap();
     }
 }
 
-async fn inbox(broker: &Broker) -> Inbox {
+pub(crate) async fn inbox(broker: &Broker) -> Inbox {
     Inbox::open(broker, consumers::outcomes()).await.unwrap()
 }
 
 /// A worker over the outcomes, until the guard is dropped.
-async fn working(broker: &Broker, handler: Arc<Scripted>) -> tokio_util::sync::DropGuard {
+pub(crate) async fn working(broker: &Broker, handler: Arc<Scripted>) -> tokio_util::sync::DropGuard {
     let stop = CancellationToken::new();
     tokio::spawn(Worker::new(inbox(broker).await, handler).run(stop.clone()));
     stop.drop_guard()
 }
 
 /// Waits until everything published is answered for good.
-async fn settled(broker: &Broker, sequence: u64) {
+pub(crate) async fn settled(broker: &Broker, sequence: u64) {
     let inbox = inbox(broker).await;
     let deadline = Instant::now() + PATIENCE;
     while inbox.settled_up_to().await.unwrap() < sequence {
