@@ -53,6 +53,8 @@ pub struct TownOptions {
     pub ack_wait_seconds: u64,
     /// Each service as a user of its own, with the rights that config/nats.conf gives it. Needs `processes`.
     pub rights: bool,
+    /// Lines of the broker's configuration beside the usual ones.
+    pub nats_config: &'static str,
     /// How long a run may take.
     pub patience: Duration,
     /// How many nats-servers: one, or three that are a cluster.
@@ -77,6 +79,7 @@ impl Default for TownOptions {
             gis_login: None,
             ack_wait_seconds: 30,
             rights: false,
+            nats_config: "",
             patience: Duration::from_secs(120),
             servers: 1,
             services_ahead: TimeDelta::zero(),
@@ -85,8 +88,8 @@ impl Default for TownOptions {
     }
 }
 
-fn server_of(options: &TownOptions, users: String, server: &mut StartOptions) {
-    server.config_extra = users;
+fn server_of(options: &TownOptions, users: &str, server: &mut StartOptions) {
+    server.config_extra = format!("{}\n{users}", options.nats_config);
     if let Some(store) = &options.store {
         server.store_dir.clone_from(store);
         // The streams may promise each other more than there is: the disk itself is the limit.
@@ -158,7 +161,7 @@ impl Town {
         let config = copy_config(&options, folder.path())?;
         let users = if options.rights { rights::users()? } else { String::new() };
         let mut servers = match options.servers {
-            1 => vec![NatsServer::ephemeral_with(|server| server_of(&options, users, server)).await?],
+            1 => vec![NatsServer::ephemeral_with(|server| server_of(&options, &users, server)).await?],
             many => cluster::of(many).await?,
         };
         let nats = servers.remove(0);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
 use databridge_broker::async_nats::{self, ConnectOptions};
-use databridge_broker::{Broker, BucketError, Envelope, PublishError};
+use databridge_broker::{Broker, BucketError, Envelope, Inbox, PublishError, consumers, names};
 use databridge_config::env::NatsEnv;
 use databridge_model::RunId;
 use databridge_runtime::Clock;
@@ -21,8 +22,13 @@ use serde_json::Value;
 type Result = anyhow::Result<()>;
 
 async fn town(litigations: usize) -> anyhow::Result<Town> {
+    town_with(litigations, "").await
+}
+
+async fn town_with(litigations: usize, nats_config: &'static str) -> anyhow::Result<Town> {
     Town::with(TownOptions {
         gis: GisOptions::city(litigations, 7),
+        nats_config,
         config: whole_config(),
         processes: true,
         rights: true,
@@ -70,6 +76,42 @@ async fn each_service_does_all_its_work_with_its_own_rights() -> Result {
     town.broker.publish("sync.request.gis".to_owned(), &"no request", &Envelope::default()).await?;
     town.broker.publish("push.live.clio.matters.X".to_owned(), &"no push", &Envelope::default()).await?;
     until("both to be buried", async || Ok((town.dead_letters().await?.len() >= 2).then_some(()))).await?;
+    assert_eq!(denied(&town)?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_are_enough_for_the_newer_subjects_of_acknowledgements_too() -> Result {
+    // The second version, which begins with domain and account (ADR-15), is to be the default of a server to come.
+    let mut town = town_with(3, "feature_flags { js_ack_fc_v2: true }").await?;
+    let story = town.migrate().await?;
+    assert_eq!((story.summary.failed, &story.summary.errors), (0, &Vec::new()), "{story:?}");
+    town.all_pulls_decided().await?;
+    town.assert_same().await?;
+    for (stream, consumer) in [
+        (names::PULL, "reconciler"),
+        (names::OUTCOME, "reconciler"),
+        (names::PUSH, "clio-live"),
+        (names::PUSH, "clio-bulk"),
+    ] {
+        until("the acknowledgements to be taken", async || {
+            let consumer: PullConsumer =
+                town.broker.jetstream().get_consumer_from_stream(consumer, stream).await?;
+            let info = consumer.cached_info();
+            Ok((info.num_pending == 0 && info.num_ack_pending == 0).then_some(()))
+        })
+        .await
+        .with_context(|| format!("{stream} {consumer}"))?;
+    }
+    // A message that is worked on for long is answered more than once.
+    town.processes.as_mut().context("no processes")?.kill("reconciler").await?;
+    town.broker.publish("outcome.clio.matters.X".to_owned(), &"no outcome", &Envelope::default()).await?;
+    let inbox = Inbox::open(&connected_as(&town, "reconciler").await?, consumers::outcomes()).await?;
+    let jobs = inbox.take(1, Duration::from_secs(10), Duration::ZERO).await;
+    for _ in 0..3 {
+        jobs[0].working().await;
+    }
+    assert!(jobs[0].done().await, "the acknowledgement is not taken");
     assert_eq!(denied(&town)?, Vec::<String>::new());
     Ok(())
 }
