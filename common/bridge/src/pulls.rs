@@ -269,6 +269,7 @@ impl<S: OutsideSystem> Part<'_, S> {
                 revision: record.revision,
                 deleted: record.deleted,
                 fields: record.fields.clone(),
+                made_by: record.made_by.clone(),
                 handle: record.handle.clone(),
                 run: Some(self.run),
                 read_after,

@@ -32,6 +32,8 @@ pub struct Shown {
     pub deleted: bool,
     /// The values in canonical form. A field that could not be read is absent.
     pub fields: Fields,
+    /// The push that made it, where the system keeps that.
+    pub made_by: Option<String>,
     /// What the bridge wants back with a push.
     pub handle: serde_json::Value,
 }

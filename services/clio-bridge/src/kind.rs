@@ -1,5 +1,6 @@
 //! What the bridge's own machinery must know of a kind of record, to list it and to push it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -38,6 +39,31 @@ impl Reading {
             }
         }
         reading
+    }
+
+    /// Tells of records that one push has made, as happens where a write was applied twice: a person may take all but one
+    /// away.
+    pub(crate) fn tell_of_doubles(&mut self, kind: &dyn Kind) {
+        let mut by_push: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for shown in &self.records {
+            if let Some(push) = &shown.made_by {
+                by_push.entry(push).or_default().push(&shown.id);
+            }
+        }
+        let doubles = by_push.into_values().filter(|ids| ids.len() > 1);
+        let told = doubles.map(|ids| {
+            let reason = format!(
+                "Clio applied the making of a {} more than once, and there are {} of it: {}; only one is carried over, \
+                 delete the others in Clio",
+                kind.resource().singular,
+                ids.len(),
+                ids.join(" and ")
+            );
+            let id = ids.first().map(|id| (*id).to_owned());
+            Parked { id, ..kind.declared().notice(None, reason) }
+        });
+        let told: Vec<_> = told.collect();
+        self.notices.extend(told);
     }
 }
 

@@ -48,12 +48,17 @@ pub(crate) fn with_mark(subject: Option<&str>, push: &PushId, most: Option<usize
 
 /// A subject line without its mark.
 pub(crate) fn without_mark(subject: &str) -> &str {
-    let cut = subject
-        .trim_end()
-        .strip_suffix(']')
-        .and_then(|rest| rest.rsplit_once(BEGINS))
-        .filter(|(_, mark)| !mark.is_empty() && !mark.contains([' ', '[', ']']));
-    cut.map_or(subject, |(before, _)| before.trim_end())
+    cut(subject).map_or(subject, |(before, _)| before.trim_end())
+}
+
+/// The mark of a subject line.
+pub(crate) fn mark_of(subject: &str) -> Option<&str> {
+    cut(subject).map(|(_, mark)| mark)
+}
+
+fn cut(subject: &str) -> Option<(&str, &str)> {
+    let marked = subject.trim_end().strip_suffix(']')?.rsplit_once(BEGINS)?;
+    Some(marked).filter(|(_, mark)| !mark.is_empty() && !mark.contains([' ', '[', ']']))
 }
 
 /// Whether a subject line bears the mark of a push.

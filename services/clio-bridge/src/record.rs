@@ -86,7 +86,7 @@ impl<'a> RecordReader<'a> {
             ..declared.notice(Some(&field), reason)
         }));
         let parent = parent.map(|parent| parent.to_string());
-        Shown { id, key, parent, revision, deleted: false, fields, handle }
+        Shown { id, key, parent, revision, deleted: false, fields, made_by: None, handle }
     }
 }
 

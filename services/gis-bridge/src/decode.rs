@@ -67,6 +67,7 @@ impl Feature {
             revision: layer.edit_date.as_ref().and_then(|date| self.attribute(&date.field).as_i64()),
             deleted: false,
             fields,
+            made_by: None,
             handle: Json::Null,
         };
         shown.handle = handle(object_id, global_id, shown.key.as_ref());

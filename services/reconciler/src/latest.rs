@@ -135,7 +135,10 @@ pub(crate) fn take_in_child(
             return Worth::Nothing;
         }
     }
-    if nothing_new && known.is_some_and(|child| !child.reread && !child.cut && child.handle == read.handle) {
+    let is_known = |child: &Child| {
+        !child.reread && !child.cut && child.handle == read.handle && child.made_by == read.made_by
+    };
+    if nothing_new && known.is_some_and(is_known) {
         return Worth::Nothing;
     }
     if read.deleted {
@@ -146,7 +149,8 @@ pub(crate) fn take_in_child(
         if link.right.id.as_deref() == Some(read.id.as_str()) {
             link.resolve_doubts(plan, Side::Right, &fields);
         }
-        let paired = known_paired(link, &read.id);
+        let known = link.children.get(&read.id);
+        let (paired, written) = known.map_or((false, false), |child| (child.paired, child.written));
         let child = Child {
             fields,
             cut: false,
@@ -154,6 +158,8 @@ pub(crate) fn take_in_child(
             revision: read.revision,
             pulled: Some(at),
             reread: false,
+            made_by: read.made_by.clone(),
+            written,
             paired,
         };
         link.children.insert(read.id.clone(), child);
@@ -162,14 +168,20 @@ pub(crate) fn take_in_child(
     Worth::Taken
 }
 
-fn known_paired(link: &Link, id: &str) -> bool {
-    link.children.get(id).is_some_and(|child| child.paired)
+/// Whether a record is there only because the making of another was applied more than once: that other stands for both.
+fn is_double(link: &Link, id: &str, child: &Child) -> bool {
+    let rank = |id: &str, child: &Child| (child.written, number(id));
+    child.made_by.is_some()
+        && link.children.iter().any(|(other, it)| {
+            other != id && it.made_by == child.made_by && rank(id, child) < rank(other, it)
+        })
 }
 
 /// Lets the right side show the record that stands for all. Says when the choice has to be looked at again.
 pub(crate) fn choose(plan: &RoutePlan, link: &mut Link, now: DateTime<Utc>) {
     let Some(rule) = &plan.route.choose else { return };
-    let mut ranked: Vec<_> = link.children.iter().collect();
+    let stands = |(id, child): &(&String, &Child)| !is_double(link, id, child);
+    let mut ranked: Vec<_> = link.children.iter().filter(stands).collect();
     let says = |child: &Child| {
         child.cut
             || plan.fields.iter().any(|it| child.fields.get(&it.rule.right).is_some_and(|it| !it.is_null()))
@@ -319,6 +331,7 @@ pub(crate) fn conclude(
             }
             child.fields.extend(canonical(plan, Side::Right, &outcome.shown));
             child.cut = false;
+            child.written |= is_done;
             if !outcome.handle.is_null() {
                 child.handle = outcome.handle.clone();
             }

@@ -96,6 +96,12 @@ pub struct Child {
     /// It is to be read again by its id.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reread: bool,
+    /// The push that made it, where its system keeps that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
+    /// We have written it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub written: bool,
     /// It is the record of an event that is past.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paired: bool,

@@ -199,6 +199,7 @@ fn learn_record(
         }
         child.fields.extend(shown);
         child.cut = false;
+        child.written |= outcome.result.is_done();
         child.revision = outcome.revision;
         if !outcome.handle.is_null() {
             child.handle = outcome.handle.clone();
@@ -235,6 +236,7 @@ fn learn_fields(
         let Some(child) = link.children.get_mut(id).filter(|_| plan.kind() == RouteKind::Latest) else {
             return;
         };
+        child.written = true;
         for (name, value) in set {
             match child.fields.get(&name) {
                 Some(known) if *known == value => {}

@@ -206,6 +206,7 @@ pub(crate) fn read(side: Side, outcomes: u64, pairs: &[(&str, &str)]) -> PullRes
         revision: None,
         deleted: false,
         fields: fields(pairs),
+        made_by: None,
         handle: serde_json::Value::Null,
         run: None,
         read_after: after(outcomes),

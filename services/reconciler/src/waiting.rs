@@ -153,6 +153,7 @@ mod tests {
             revision: None,
             deleted: false,
             fields: databridge_model::Fields::new(),
+            made_by: None,
             handle: serde_json::Value::Null,
             run: None,
             read_after: ReadAfter { sequence: 0, stream_created: now() },

@@ -57,6 +57,7 @@ pub(crate) async fn record(broker: &Broker, number: usize, bytes: usize) -> Pull
         revision: None,
         deleted: false,
         fields: [("note".to_owned(), Value::text("x".repeat(bytes)))].into(),
+        made_by: None,
         handle: serde_json::Value::Null,
         run: None,
         read_after: broker.read_after().await.unwrap(),

@@ -42,6 +42,9 @@ pub struct PullResult {
     /// The values. A field that could not be read is absent.
     #[serde(default)]
     pub fields: Fields,
+    /// The push that made it, where its system keeps that: of two with the same one, one is a double.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
     /// What the bridge wants back with a push: opaque to all others.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub handle: serde_json::Value,

@@ -19,7 +19,7 @@ use crate::catalogue::not_ready;
 use crate::declared::Declared;
 use crate::found::Found;
 use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, matter_in};
-use crate::record::{RecordReader, etag_of};
+use crate::record::{RecordReader, etag_of, external_property};
 use crate::settings::CalendarSettings;
 use crate::whose::OurMatters;
 
@@ -126,7 +126,8 @@ impl CalendarEntries {
         }
         let handle = Handle { etag: etag_of(json), matter: Some(matter), times };
         let handle = serde_json::to_value(handle).unwrap_or_default();
-        Some(record.finish(id, Some(matter), handle, &mut reading.notices))
+        let shown = record.finish(id, Some(matter), handle, &mut reading.notices);
+        Some(Shown { made_by: external_property(json, api::PUSH_PROPERTY), ..shown })
     }
 
     fn times_of(&self, json: &Json) -> Option<Times> {
@@ -174,7 +175,9 @@ impl Kind for CalendarEntries {
     }
 
     fn read(&self, found: &Found, ours: &OurMatters, page: &[Json]) -> Reading {
-        Reading::of(page, |json, reading| self.read_one(found, ours, json, reading))
+        let mut reading = Reading::of(page, |json, reading| self.read_one(found, ours, json, reading));
+        reading.tell_of_doubles(self);
+        reading
     }
 
     fn create<'a>(&'a self, work: Work<'a>) -> BoxFuture<'a, Pushed> {

@@ -14,7 +14,7 @@ use crate::api::{self, Resource};
 use crate::declared::Declared;
 use crate::found::Found;
 use crate::kind::{Filters, Kind, Pushed, Reading, Work, id_of, matter_in};
-use crate::mark::without_mark;
+use crate::mark::{mark_of, without_mark};
 use crate::record::{RecordReader, etag_of};
 use crate::whose::OurMatters;
 
@@ -65,7 +65,9 @@ impl Notes {
         let plain = plain.map(|detail| json!(rich_text::plain(detail)));
         record.take(DETAIL, plain.as_ref().or(json.get(DETAIL)));
         let handle = json!({ "etag": etag_of(json), "matter": matter });
-        Some(record.finish(id, Some(matter), handle, &mut reading.notices))
+        let shown = record.finish(id, Some(matter), handle, &mut reading.notices);
+        let made_by = json.get(SUBJECT).and_then(Json::as_str).and_then(mark_of).map(str::to_owned);
+        Some(Shown { made_by, ..shown })
     }
 }
 
@@ -93,7 +95,9 @@ impl Kind for Notes {
     }
 
     fn read(&self, _found: &Found, ours: &OurMatters, page: &[Json]) -> Reading {
-        Reading::of(page, |json, reading| self.read_one(ours, json, reading))
+        let mut reading = Reading::of(page, |json, reading| self.read_one(ours, json, reading));
+        reading.tell_of_doubles(self);
+        reading
     }
 
     fn create<'a>(&'a self, work: Work<'a>) -> BoxFuture<'a, Pushed> {

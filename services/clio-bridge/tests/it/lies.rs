@@ -157,6 +157,31 @@ async fn filters_that_clio_does_not_heed_show_nothing_of_others() {
     assert_eq!(told, [(asked[0].as_str(), false), ("999999", true)]);
 }
 
+#[tokio::test]
+async fn what_was_made_twice_by_one_push_is_told_of_with_its_ids() {
+    let office = Office::ready().await;
+    let matter = office.add_seen("E-1").await.id;
+    let start = text("2026-12-01T15:00:00Z");
+    for (kind, values) in [
+        ("notes", vec![("detail", text("Boarded up"))]),
+        ("calendar_entries", vec![("summary", text("Court")), ("start_at", start)]),
+    ] {
+        office.admin.fault(&Fault::new(System::Clio, Action::ApplyTwice).method("POST")).await.unwrap();
+        let done = office.push_to(kind, create_below(matter, &values), None).await;
+        assert_eq!(done.result, OutcomeResult::Written, "{kind}");
+        let (records, notices) = office.listed(kind).await;
+        let [one, other] = records.as_slice() else { panic!("{kind}: {records:?}") };
+        assert!(one.made_by.is_some() && one.made_by == other.made_by, "{kind}: {records:?}");
+        let [notice] = notices.as_slice() else { panic!("{kind}: {notices:?}") };
+        let ids = format!("{} and {}", one.id, other.id);
+        assert!(
+            notice.reason.contains(&ids) && notice.reason.contains("more than once"),
+            "{}",
+            notice.reason
+        );
+    }
+}
+
 /// More records than a page holds.
 const MORE_THAN_A_PAGE: usize = 201;
 

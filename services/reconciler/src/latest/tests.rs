@@ -125,6 +125,18 @@ impl Desk {
         self
     }
 
+    /// An entry that one of our pushes has made.
+    fn made(&mut self, id: &str, start: &str, made_by: &str) -> Worth {
+        self.pulls += 1;
+        let read = PullResult {
+            id: id.to_owned(),
+            fields: fields(&[("start", start)]),
+            made_by: Some(made_by.to_owned()),
+            ..samples::read(Side::Right, self.outcomes, &[])
+        };
+        take_in_child(&self.plan, &mut self.link, &read, self.pulls, self.now)
+    }
+
     fn entry(&mut self, id: &str, start: &str) -> &mut Self {
         assert_eq!(self.read(id, &[("start", start)], false), Worth::Taken);
         self
@@ -356,6 +368,29 @@ mod hearings {
         let cleared = desk.write("1");
         assert_eq!((cleared.side, set(&cleared, "hearing")), (Side::Left, String::new()));
         desk.is_settled();
+    }
+
+    #[test]
+    fn of_two_entries_that_one_push_made_the_one_that_we_write_counts() {
+        let (day, later) = ("2026-12-01T15:00:00Z", "2026-12-09T15:00:00Z");
+        // The answer told of either.
+        for (ours, double) in [("5", "6"), ("6", "5")] {
+            let mut desk = Desk::of("hearings");
+            desk.left("hearing", day);
+            assert_eq!(desk.write(ours).op, Op::Create);
+            for id in [ours, double] {
+                assert_eq!(desk.made(id, day, "hearings.C-1#1"), Worth::Taken);
+            }
+            desk.is_settled();
+            desk.left("hearing", later);
+            let moved = desk.write(ours);
+            assert_eq!((moved.side, moved.op), (Side::Right, Op::Update));
+            assert_eq!(desk.made(double, day, "hearings.C-1#1"), Worth::Nothing);
+            desk.is_settled();
+            // Without ours, the other stands.
+            assert_eq!(desk.read(ours, &[], true), Worth::Taken);
+            assert_eq!(set(&desk.write("1"), "hearing"), day);
+        }
     }
 
     #[test]

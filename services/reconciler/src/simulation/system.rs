@@ -119,6 +119,7 @@ impl OutsideSystem {
                 revision: self.revision(),
                 deleted: false,
                 fields: self.values.clone(),
+                made_by: None,
                 handle: self.handle(),
                 run: None,
                 read_after: samples::after(outcomes as u64),

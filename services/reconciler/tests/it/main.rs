@@ -92,6 +92,7 @@ impl City {
             revision: None,
             deleted: false,
             fields: fields(&[("warrant", "E-1"), ("owner", owner)]),
+            made_by: None,
             handle: serde_json::Value::Null,
             run: Some(run),
             read_after: self.broker.read_after().await.unwrap(),

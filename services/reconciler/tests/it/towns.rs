@@ -131,6 +131,7 @@ impl Memory {
             revision: Some(row.revision),
             deleted: false,
             fields,
+            made_by: None,
             handle: serde_json::json!({ "revision": row.revision }),
         }
     }

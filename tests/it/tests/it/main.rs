@@ -23,6 +23,7 @@ mod kills;
 mod kills_auth;
 mod kills_broker;
 mod kills_whole;
+mod lies;
 mod links;
 mod merging;
 mod original;
