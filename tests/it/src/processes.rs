@@ -32,7 +32,7 @@ pub struct Program {
 
 impl Program {
     /// The program `service-under-test`: beside the program that runs, or above it where that is a test.
-    fn under_test() -> anyhow::Result<Self> {
+    pub(crate) fn under_test() -> anyhow::Result<Self> {
         Ok(Self { path: built("service-under-test")?, first: Vec::new(), logs: None })
     }
 }
@@ -95,6 +95,12 @@ impl Processes {
             let opened = std::fs::OpenOptions::new().create(true).append(true).open(&file);
             command.stderr(opened.with_context(|| format!("{} cannot be written", file.display()))?);
             command.env("NO_COLOR", "1");
+            if std::env::var_os("RUST_LOG").is_none() {
+                command.env(
+                    "RUST_LOG",
+                    "info,databridge_http=trace,clio_bridge=trace,gis_bridge=trace,auth_service=trace",
+                );
+            }
         } else if std::env::var_os("TEST_LOG").is_none() {
             command.stderr(Stdio::null());
         }

@@ -22,11 +22,15 @@ use sandbox::client::{GisEdit, GisFeature};
 use sandbox::clio::hand::{MatterEdit, MatterPage};
 use sandbox::openapi::{Spec, Specification};
 use sandbox::{Admin, ClioOptions, GisOptions, Sandbox, SandboxOptions};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
 use crate::processes::{Processes, Program};
+use crate::secrets::Search;
 use crate::{cluster, rights};
+
+/// The secret of our application at Clio.
+pub const CLIENT_SECRET: &str = "the-secret-of-our-application-9f3c71";
 
 /// How a town is set up.
 #[derive(Debug)]
@@ -88,6 +92,19 @@ impl Default for TownOptions {
     }
 }
 
+/// What nobody may read anywhere.
+fn planted(office: &Office) -> Vec<(&'static str, String)> {
+    let shown = |secret: &SecretString| secret.expose_secret().to_owned();
+    let optional = |secret: &Option<SecretString>| secret.as_ref().map(shown).unwrap_or_default();
+    // The password for NATS is not among these: the test's own configuration of the broker holds it.
+    vec![
+        ("the application's secret", shown(&office.clio_app.clio_api_secret)),
+        ("DATABRIDGE_KEY", shown(&office.key.databridge_key)),
+        ("GIS_TOKEN", optional(&office.gis.gis_token)),
+        ("GIS_PASSWORD", optional(&office.gis.gis_password)),
+    ]
+}
+
 fn server_of(options: &TownOptions, users: &str, server: &mut StartOptions) {
     server.config_extra = format!("{}\n{users}", options.nats_config);
     if let Some(store) = &options.store {
@@ -114,6 +131,9 @@ pub fn whole_config() -> PathBuf {
 
 /// A town. Dropping it kills everything.
 pub struct Town {
+    // Before all that it searches.
+    /// Searches all that the town leaves for its secrets, when it is dropped.
+    pub search: Search,
     /// The broker's process; of a cluster the first.
     pub nats: NatsServer,
     /// The other servers of a cluster.
@@ -178,7 +198,7 @@ impl Town {
         let sandbox = Sandbox::start(SandboxOptions {
             clio: ClioOptions {
                 client_id: "test-key".to_owned(),
-                client_secret: "test-secret".to_owned(),
+                client_secret: CLIENT_SECRET.to_owned(),
                 redirect_uris: vec![callback.to_string()],
                 rate_limit: options.rate_limit,
                 ..ClioOptions::default()
@@ -197,7 +217,7 @@ impl Town {
             clio: ClioEnv { clio_url: sandbox.url() },
             clio_app: ClioAppEnv {
                 clio_api_key: "test-key".to_owned(),
-                clio_api_secret: SecretString::from("test-secret"),
+                clio_api_secret: SecretString::from(CLIENT_SECRET),
                 clio_callback_url: callback,
             },
             gis: GisEnv {
@@ -219,7 +239,19 @@ impl Town {
         let broker = office.connect("test").await?;
         databridge_broker::ensure_topology(&broker).await?;
         let stop = CancellationToken::new();
+        let mut folders = vec![nats.log_path().parent().map(Path::to_owned).unwrap_or_default()];
+        let program = match options.program {
+            Some(program) => Some(program),
+            None if options.processes && std::env::var_os("TEST_LOG").is_none() => {
+                let logs = folder.path().join("logs");
+                std::fs::create_dir(&logs)?;
+                Some(Program { logs: Some(logs), ..Program::under_test()? })
+            }
+            None => None,
+        };
+        folders.extend(program.iter().filter_map(|program| program.logs.clone()));
         let mut town = Self {
+            search: Search::new(planted(&office), sandbox.secrets(), folders),
             admin: sandbox.admin(),
             nats,
             other_servers: servers,
@@ -238,7 +270,7 @@ impl Town {
         if options.processes {
             let listen = listener.local_addr()?;
             drop(listener);
-            town.processes = Some(Processes::start(&town.office, &config, listen, options.program)?);
+            town.processes = Some(Processes::start(&town.office, &config, listen, program)?);
         } else {
             town.services = Some(town.office.open(listener, town.stop.child_token()).await?);
         }

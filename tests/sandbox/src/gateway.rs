@@ -2,7 +2,7 @@
 
 mod answer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,6 +52,8 @@ pub(crate) struct Gateway {
     pub(crate) recorder: Recorder,
     judge: Option<Judge>,
     calls: Mutex<Calls>,
+    /// The queries of all addresses that were called.
+    queries: Mutex<BTreeSet<String>>,
     changes: AtomicU64,
 }
 
@@ -65,6 +67,7 @@ impl Gateway {
             recorder: Recorder::default(),
             judge: specification.map(|spec| Judge { spec, found: Mutex::default() }),
             calls: Mutex::default(),
+            queries: Mutex::default(),
             changes: AtomicU64::new(0),
         }
     }
@@ -81,6 +84,17 @@ impl Gateway {
             .as_ref()
             .map(|judge| judge.found.lock().unwrap_or_else(PoisonError::into_inner).clone());
         found.unwrap_or_default()
+    }
+
+    /// The queries of all addresses that were called since the start.
+    pub(crate) fn queries(&self) -> Vec<String> {
+        self.queries.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn note_query(&self, query: Option<&str>) {
+        if let Some(query) = query {
+            self.queries.lock().unwrap_or_else(PoisonError::into_inner).insert(query.to_owned());
+        }
     }
 
     /// Sets all counts to zero.
@@ -258,6 +272,7 @@ async fn answer(gateway: &Gateway, scissors: Scissors, request: Request) -> Resp
     };
     let Ok(body) = body else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     gateway.count(system, effect, label);
+    gateway.note_query(head.uri.query());
     let exchange = Exchange { head, body, system, effect, scissors };
     let fired = gateway.faults.take(&Struck {
         system,

@@ -30,4 +30,4 @@ pub use client::Admin;
 pub use clio::ClioOptions;
 pub use gis::GisOptions;
 pub use keep::KeepError;
-pub use server::{Sandbox, SandboxError, SandboxOptions};
+pub use server::{Sandbox, SandboxError, SandboxOptions, Secrets};

@@ -115,6 +115,30 @@ impl Parts {
     }
 }
 
+/// The secrets that both systems have given, and the addresses where none may be.
+#[derive(Clone)]
+pub struct Secrets {
+    parts: Arc<Parts>,
+}
+
+impl Secrets {
+    /// All codes and tokens so far.
+    pub fn given(&self) -> Vec<String> {
+        [self.parts.clio.secrets(), self.parts.gis.secrets()].concat()
+    }
+
+    /// The queries of all addresses that were called.
+    pub fn queries(&self) -> Vec<String> {
+        self.parts.gateway.queries()
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
 /// A running sandbox. Dropping it stops the listener without keeping the last change.
 pub struct Sandbox {
     address: SocketAddr,
@@ -216,6 +240,11 @@ impl Sandbox {
     pub fn violations(&self) -> Vec<String> {
         let strays = self.parts.clio.strays().all().into_iter().map(|stray| format!("{stray:?}"));
         self.parts.gateway.violations().into_iter().chain(strays).collect()
+    }
+
+    /// Who may be asked for the secrets that both systems give, as long as they live.
+    pub fn secrets(&self) -> Secrets {
+        Secrets { parts: Arc::clone(&self.parts) }
     }
 
     /// The address listened at.

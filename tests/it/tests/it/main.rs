@@ -33,6 +33,7 @@ mod replicas;
 mod requests;
 mod rights;
 mod schedules;
+mod secrets;
 mod set_aside;
 mod settings;
 mod stale_reads;

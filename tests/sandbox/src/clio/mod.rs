@@ -191,6 +191,11 @@ impl ClioState {
         true
     }
 
+    /// All codes and tokens that were given since the start.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        self.inner().kept.oauth.given()
+    }
+
     /// Ends every token, as a person does who removes the app.
     pub(crate) fn revoke_tokens(&self) {
         self.inner().kept.oauth.revoke_all();

@@ -140,9 +140,23 @@ pub(super) struct OAuth {
     codes: BTreeMap<String, Code>,
     access: BTreeMap<String, AccessToken>,
     refresh: BTreeMap<String, i64>,
+    /// All codes and tokens that were ever given.
+    #[serde(skip)]
+    given: Vec<String>,
 }
 
 impl OAuth {
+    /// All codes and tokens that were given since the start.
+    pub(super) fn given(&self) -> Vec<String> {
+        self.given.clone()
+    }
+
+    fn new_secret(&mut self) -> String {
+        let secret = secret();
+        self.given.push(secret.clone());
+        secret
+    }
+
     /// Opens a consent page and gives the secret in its form.
     pub(super) fn ask(&mut self, asked: Asked) -> String {
         let request = secret();
@@ -157,7 +171,7 @@ impl OAuth {
 
     /// Gives a code for a consent.
     pub(super) fn give_code(&mut self, asked: &Asked, now: DateTime<Utc>) -> String {
-        let code = secret();
+        let code = self.new_secret();
         let given = Code { redirect_uri: asked.redirect_uri.clone(), user: asked.user, given_at: now };
         self.codes.insert(code.clone(), given);
         code
@@ -216,7 +230,7 @@ impl OAuth {
     }
 
     fn new_refresh(&mut self, user: i64) -> String {
-        let token = secret();
+        let token = self.new_secret();
         self.refresh.insert(token.clone(), user);
         token
     }
@@ -228,7 +242,7 @@ impl OAuth {
         refresh: Option<String>,
         now: DateTime<Utc>,
     ) -> Value {
-        let access = secret();
+        let access = self.new_secret();
         let ends_at = now + TimeDelta::seconds(i64::from(rules.lifetime_seconds));
         self.access.insert(access.clone(), AccessToken { user, ends_at });
         let mut answer = json!({

@@ -71,6 +71,11 @@ impl GisState {
         Self { clock, options, files, digests: Mutex::default(), contents }
     }
 
+    /// All tokens that were given since the start.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        self.contents().tokens.given()
+    }
+
     /// Rows, switches and tokens, to be given to [`GisState::restore`] after a restart.
     pub(crate) fn snapshot(&self) -> Result<Value, serde_json::Error> {
         serde_json::to_value(&*self.contents())

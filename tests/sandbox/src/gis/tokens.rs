@@ -31,6 +31,9 @@ pub(super) struct Tokens {
     pub(super) lifetime_seconds: i64,
     issued: Vec<Issued>,
     made: u64,
+    /// All tokens that were ever given.
+    #[serde(skip)]
+    given: Vec<String>,
 }
 
 /// What a request says about who asks.
@@ -50,7 +53,13 @@ impl Tokens {
             lifetime_seconds: USUAL_MINUTES * 60,
             issued: Vec::new(),
             made: 0,
+            given: Vec::new(),
         }
+    }
+
+    /// All tokens that were given since the start.
+    pub(super) fn given(&self) -> Vec<String> {
+        self.given.clone()
     }
 
     /// Whether the request may go on. A bad token is refused also where none is needed.
@@ -102,6 +111,7 @@ impl Tokens {
         let token = hex::encode(Sha256::digest(format!("token {} made at {now}", self.made)));
         let expires = now + minutes.saturating_mul(60).min(self.lifetime_seconds) * 1000;
         self.issued.retain(|issued| issued.expires > now);
+        self.given.push(token.clone());
         self.issued.push(Issued { token: token.clone(), expires, referer });
         Ok(json!({ "token": token, "expires": expires, "ssl": false }))
     }
