@@ -1,6 +1,6 @@
 //! When an entry begins and ends.
 
-use chrono::{DateTime, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveTime, Offset, SecondsFormat, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -59,9 +59,15 @@ impl OfficeHours {
         self.utc(at.naive_local())
     }
 
-    /// A moment as Clio is told it: by the office's clock, so that the text says the office's day.
+    /// A moment as Clio is told it: by the office's clock, so that the text says the office's day. The clocks of before
+    /// standard time were seconds off whole minutes, which no text can say: then it is told in UTC.
     pub(crate) fn told(&self, at: DateTime<Utc>) -> String {
-        at.with_timezone(&self.zone).to_rfc3339_opts(SecondsFormat::Secs, false)
+        let local = at.with_timezone(&self.zone);
+        if local.offset().fix().local_minus_utc() % 60 == 0 {
+            local.to_rfc3339_opts(SecondsFormat::Secs, false)
+        } else {
+            at.to_rfc3339_opts(SecondsFormat::Secs, true)
+        }
     }
 
     fn is_midnight(&self, at: DateTime<Utc>) -> bool {
@@ -93,6 +99,12 @@ mod tests {
         assert_eq!((hour.all_day, hour.end), (false, at("2026-11-20T15:30:00Z")));
         assert!(!OFFICE.new_entry(at("2026-11-20T00:00:00Z")).all_day, "another clock's midnight");
         assert!(OFFICE.new_entry(at("2026-07-01T05:00:00Z")).all_day, "in summer, too");
+    }
+
+    #[test]
+    fn a_moment_is_told_to_the_second_even_in_a_year_that_somebody_has_mistyped() {
+        assert_eq!(OFFICE.told(at("2026-07-01T05:00:00Z")), "2026-07-01T00:00:00-05:00");
+        assert_eq!(OFFICE.told(at("0206-11-20T15:00:00Z")), "0206-11-20T15:00:00Z");
     }
 
     #[test]
