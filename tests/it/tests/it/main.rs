@@ -31,6 +31,7 @@ mod plans;
 mod privacy;
 mod replicas;
 mod requests;
+mod rests;
 mod rights;
 mod schedules;
 mod secrets;
