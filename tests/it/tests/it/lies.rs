@@ -3,6 +3,7 @@
 use anyhow::Context;
 use chrono::TimeDelta;
 use chrono_tz::America::Chicago;
+use databridge::commands;
 use it::Town;
 use it::picture::{Picture, court_date};
 use it::town::{TownOptions, object_id, text, value, whole_config};
@@ -10,6 +11,7 @@ use sandbox::GisOptions;
 use sandbox::calls::System;
 use sandbox::client::{GisEdit, GisFeature};
 use sandbox::faults::{Action, Fault};
+use serde_json::json;
 
 type Result = anyhow::Result<()>;
 
@@ -155,5 +157,79 @@ async fn an_entry_made_twice_by_a_gateway_is_told_of_and_does_not_undo_another_c
     }
     let day = later.with_timezone(&Chicago).date_naive().to_string();
     assert_eq!(value(&town.matter(&warrant).await?, "Next Court Date"), day);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_in_a_circle_closes_the_run_with_a_reason_and_moves_no_cursor() -> Result {
+    let town = town(3).await?;
+    town.migrate().await?;
+    let matter = town.matters().await?.remove(0);
+    town.edit_matter(&matter, "Property Owner", "New Owner").await?;
+    let circle = Fault::new(System::Clio, Action::NextLeadsBack).method("GET").path("/matters.json?");
+    town.strike(circle.forever()).await?;
+    let story = town.sync("clio").await?;
+    let circles: Vec<_> = story.summary.errors.iter().filter(|it| it.contains("circle")).collect();
+    assert_eq!(circles.len(), 1, "{:?}", story.summary.errors);
+    let calls = town.admin.calls().await?.clio.reads;
+    assert!(calls < 40, "{calls} calls");
+    town.admin.clear_faults().await?;
+    town.full_sync("clio").await?;
+    let row = town.row(&value(&matter, "Civil Warrant")).await?;
+    assert_eq!(text(&row, "Court_Property_Owner"), "New Owner");
+    town.assert_same().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_the_map_that_repeats_closes_the_run_with_a_reason_and_the_next_run_catches_up() -> Result {
+    let town = Town::with(TownOptions {
+        gis: GisOptions { max_record_count: 2, ..GisOptions::city(5, 7) },
+        ..TownOptions::default()
+    })
+    .await?;
+    town.migrate().await?;
+    for row in town.rows().await? {
+        town.edit_row(&row, "Court_Property_Owner", "New Owner").await?;
+    }
+    let again = Fault::new(System::Gis, Action::SameAgain).path("/2/query").body("orderByFields");
+    town.strike(again.forever()).await?;
+    let story = town.sync("gis").await?;
+    let [error] = story.summary.errors.as_slice() else { panic!("{:?}", story.summary.errors) };
+    assert!(error.contains("do not come in the order"), "{error}");
+    town.admin.clear_faults().await?;
+    let story = town.sync("gis").await?;
+    assert!(story.summary.errors.is_empty(), "{:?}", story.summary.errors);
+    let owners: Vec<_> = town.matters().await?.iter().map(|it| value(it, "Property Owner")).collect();
+    assert_eq!(owners, ["New Owner"; 5]);
+    town.assert_same().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_sign_in_is_taken_back_between_its_steps_ends_with_one_whole_document() -> Result {
+    let made = Fault::new(System::Clio, Action::HoldAfter).method("POST").path("/api/v4/documents.json");
+    let put = Fault::new(System::Storage, Action::HoldAfter).method("PUT");
+    for step in [made, put] {
+        let town = town(3).await?;
+        let held = town.hold(step).await?;
+        let meddle = async || {
+            town.admin.revoke_tokens().await?;
+            held.release().await?;
+            // Clio refuses the next call, and the auth-service learns that the access was taken back.
+            it::watch::until("the refusal to be known", async || {
+                let status = "auth.status.clio";
+                let status = commands::ask(&town.broker, status, &json!({}), "auth-service").await?;
+                Ok((status["connected"] == false).then_some(()))
+            })
+            .await?;
+            town.connect().await
+        };
+        let story = held.during(town.migrate(), meddle).await?;
+        assert_eq!((story.summary.failed, &story.parked), (0, &Vec::new()), "{story:?}");
+        let picture = Picture::of(&town).await?;
+        assert_eq!(picture.documents.len(), picture.attachments.len());
+        assert_eq!(picture.disagreements(), Vec::<String>::new());
+        assert!(picture.documents.iter().all(|it| it.versions.len() == 1), "{:?}", picture.documents);
+        town.assert_same().await?;
+    }
     Ok(())
 }
