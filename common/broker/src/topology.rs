@@ -361,3 +361,24 @@ pub mod consumers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_servers_the_leader_alone_answers_what_a_bucket_holds() {
+        for (replicas, is_direct) in [(1, true), (3, false)] {
+            for bucket in buckets(replicas) {
+                assert_eq!(
+                    (bucket.allow_direct, bucket.num_replicas),
+                    (is_direct, replicas),
+                    "{}",
+                    bucket.name
+                );
+                // A value that ends by itself would otherwise end as late as the mark of its end.
+                assert_eq!(bucket.max_messages_per_subject, 1, "{}", bucket.name);
+            }
+        }
+    }
+}

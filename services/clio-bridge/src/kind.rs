@@ -180,3 +180,27 @@ pub(crate) fn is_our_matter(found: &Found, matter: &Json) -> bool {
     let is = |name: &str, id: u64| matter.get(name).and_then(id_of) == Some(id);
     is("group", found.group_id) && is("practice_area", found.practice_area_id)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_number_and_as_text_and_of_a_record_that_is_redacted() {
+        for (record, id) in [
+            (json!({"id": 17}), Some(17)),
+            (json!({"id": "17"}), Some(17)),
+            (json!({"id": 17, "redacted": true, "display_number": "00017-X"}), Some(17)),
+            (json!({"id": null}), None),
+            (json!({"id": "text_line-1"}), None),
+            (json!({}), None),
+            (Json::Null, None),
+        ] {
+            assert_eq!(id_of(&record), id, "{record}");
+            assert_eq!(matter_in(&json!({"matter": record})), id, "{record}");
+        }
+        assert!(!is_our_matter(&crate::samples::found(), &json!({"id": 17, "redacted": true})));
+    }
+}

@@ -289,5 +289,8 @@ mod tests {
         assert_eq!(with_limit(url.clone(), 200), url);
         let fewer = with_limit(url, 5);
         assert_eq!(fewer.query(), Some("fields=id&page_token=x&limit=5"));
+        let twice =
+            Url::parse("https://h/api/v4/matters.json?limit=200&page_token=x&limit=200&fields=id").unwrap();
+        assert_eq!(with_limit(twice, 5).query(), Some("page_token=x&fields=id&limit=5"));
     }
 }

@@ -126,6 +126,8 @@ impl ClioClient {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -149,5 +151,19 @@ mod tests {
             assert!(!read(&body).contains("hunter2"), "{}", read(&body));
         }
         assert!(read("<html>Down for maintenance</html>").contains("Down for maintenance"));
+    }
+
+    #[test]
+    fn a_list_without_a_word_about_its_pages_is_one_page() {
+        for meta in
+            [None, Some(json!({})), Some(json!({"records": 1})), Some(json!({"paging": {"previous": "x"}}))]
+        {
+            let mut body = json!({"data": [{"id": 1}]});
+            if let (Some(meta), Some(body)) = (meta, body.as_object_mut()) {
+                body.insert("meta".to_owned(), meta);
+            }
+            let list: ListBody = serde_json::from_value(body).unwrap();
+            assert_eq!((list.data.len(), list.next()), (1, None));
+        }
     }
 }

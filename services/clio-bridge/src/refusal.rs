@@ -96,6 +96,13 @@ pub(crate) fn of(answer: &Answer, kind: Kind) -> CallError {
             format!("{}; unlock it in Clio, or delete it there", told("Clio does not let it be deleted")),
         ),
         409 | 412 => (ErrorClass::Conflict, told("the record has changed in Clio")),
+        // "Versioning": of no record, but of the version of the API. Every call is answered so until ours is a newer one.
+        410 => (
+            ErrorClass::Unauthorised,
+            told(
+                "Clio does not serve any more the version of its API that this Data Bridge speaks; install a newer one",
+            ),
+        ),
         429 => (ErrorClass::Limited(Some(retry_after(answer))), told("Clio's limit of calls is used up")),
         500.. if kind == Kind::Write => {
             (ErrorClass::Unknown, told("a fault at Clio, the write may be done or not"))
@@ -144,6 +151,7 @@ mod tests {
             ("PATCH matters/7", 404, Kind::Write, ErrorClass::Gone),
             ("POST matters", 404, Kind::Write, ErrorClass::Invalid),
             ("DELETE documents/7", 409, Kind::Write, ErrorClass::Invalid),
+            ("PATCH matters/7", 410, Kind::Write, ErrorClass::Unauthorised),
             ("PATCH matters/7", 412, Kind::Write, ErrorClass::Conflict),
             ("PATCH matters/7", 504, Kind::Write, ErrorClass::Unknown),
             ("GET matters", 503, Kind::Read, ErrorClass::Transient),
@@ -152,6 +160,33 @@ mod tests {
         ] {
             assert_eq!(refused(call, status, "", kind).class, class, "{call} {status}");
         }
+    }
+
+    #[test]
+    fn a_limit_is_one_whatever_its_body_is_wrapped_in() {
+        for body in [
+            r#"{"error":{"type":"RateLimited","message":"Slow down"}}"#,
+            r#"{"body":"UmF0ZUxpbWl0ZWQ=","isBase64Encoded":true}"#,
+            r#"{"error":"UmF0ZUxpbWl0ZWQ="}"#,
+            "UmF0ZUxpbWl0ZWQ=",
+            "",
+        ] {
+            let error = refused("POST matters", 429, body, Kind::Write);
+            assert_eq!(error.class, ErrorClass::Limited(Some(Duration::from_secs(60))), "{body}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_clio_does_not_find_are_no_refusal_of_the_document_whatever_the_status() {
+        for kind in ["UploadNotFoundError", "UploadTimeoutError"] {
+            let body = format!(r#"{{"error":{{"type":"{kind}","message":"x"}}}}"#);
+            for status in [400, 404, 408, 409, 422] {
+                let error = refused("PATCH documents/7", status, &body, Kind::Write);
+                assert_eq!(error.class, ErrorClass::Unknown, "{kind} {status}");
+            }
+        }
+        let other = r#"{"error":{"type":"ArgumentError","message":"x"}}"#;
+        assert_eq!(refused("PATCH documents/7", 422, other, Kind::Write).class, ErrorClass::Invalid);
     }
 
     #[test]

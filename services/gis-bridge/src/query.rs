@@ -173,6 +173,29 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_whose_zone_nobody_knows_is_told_that_we_know_that() {
+        let told = |layer: &Layer| {
+            let rows = form(layer, &Wanted::Ids(&[1]));
+            let edits = crate::edits::form(layer, &[crate::edits::Edit::Delete(1)]);
+            [rows, edits].map(|form| parameter(&form, "timeReferenceUnknownClient"))
+        };
+        assert_eq!(told(&layer(|_| {})), [None, None]);
+        let unknown = layer(|page| page["datesInUnknownTimezone"] = Json::Bool(true));
+        assert_eq!(told(&unknown), ["true", "true"].map(|it| Some(it.to_owned())));
+    }
+
+    #[test]
+    fn a_list_of_ids_may_be_null_and_ids_may_have_64_bits() {
+        let ids = |body: Json| object_ids(2, body).map_err(|error| error.class);
+        let large = 9_007_199_254_740_991_i64;
+        assert_eq!(ids(serde_json::json!({"objectIds": [7, large]})), Ok(vec![7, large]));
+        assert_eq!(ids(serde_json::json!({"objectIds": null})), Ok(Vec::new()));
+        for lie in [serde_json::json!({}), serde_json::json!({"objectIds": 7}), serde_json::json!([])] {
+            assert_eq!(ids(lie), Err(ErrorClass::Transient), "an answer of something else is not empty");
+        }
+    }
+
+    #[test]
     fn quotes_in_a_key_are_doubled() {
         let values = ["O'Neil".to_owned(), "b".to_owned()];
         let form = form(&layer(|_| {}), &Wanted::Values { field: "K", quoted: true, values: &values });

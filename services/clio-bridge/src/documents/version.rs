@@ -57,3 +57,25 @@ impl Documents {
         Ok(whole.max_by_key(|version| version.number))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_version_is_whole_if_it_says_so_in_either_form() {
+        for (told, is_whole) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(false), false),
+            (json!("false"), false),
+            (Json::Null, false),
+        ] {
+            let document = json!({"latest_document_version": {"fully_uploaded": told, "size": 4}});
+            assert_eq!(Version::latest_of(&document).is_whole, is_whole, "{document}");
+        }
+        assert_eq!(Version::latest_of(&json!({"latest_document_version": null})), Version::default());
+    }
+}

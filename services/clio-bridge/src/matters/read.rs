@@ -308,6 +308,27 @@ mod tests {
     }
 
     #[test]
+    fn a_value_without_an_id_and_a_place_without_a_value_are_read_and_written_as_they_can_be() {
+        let (shown, read) = read_one(&matter(&json!([
+            {"id": null, "value": "E-1", "custom_field": {"id": 11}},
+            {"id": "picklist-6", "value": null, "custom_field": {"id": 12}},
+            {"id": "numeric-8", "value": "", "custom_field": {"id": 13}},
+        ])));
+        let shown = shown.unwrap();
+        assert_eq!(shown.key, Key::parse("E-1"));
+        assert_eq!(
+            (&shown.fields["Court Status"], &shown.fields["GIS Object ID"]),
+            (&Value::Null, &Value::Null)
+        );
+        assert_eq!(
+            shown.handle["values"],
+            json!({"Court Status": "picklist-6", "GIS Object ID": "numeric-8"}),
+            "what has no id of its own goes by its field"
+        );
+        assert!(read.reading.notices.is_empty() && read.unknown.is_empty(), "{read:?}");
+    }
+
+    #[test]
     fn a_foreign_custom_field_is_passed_over() {
         let (shown, read) = read_one(&matter(&json!([
             {"id": "text_area-5", "value": "secret", "field_name": "Location Notes", "custom_field": {"id": 900}},

@@ -80,6 +80,35 @@ async fn an_edit_within_the_overlap_is_read_again() {
 }
 
 #[tokio::test]
+async fn an_edit_in_the_very_second_from_which_a_listing_reads_is_not_missed() {
+    let office = Office::ready().await;
+    let matter = office.add("E-1", &[]).await;
+    // Clio tells of whole seconds, and compares with "after".
+    for since in [matter.updated_at, matter.updated_at + TimeDelta::milliseconds(900)] {
+        let place = office.begin(Span::Changed(Some(since)), None).await;
+        assert_eq!(office.page(&place, 999).await.records.len(), 1, "{since}");
+    }
+}
+
+#[tokio::test]
+async fn no_list_is_asked_for_more_than_clio_gives_at_once() {
+    let office = Office::ready().await;
+    for number in 0..201 {
+        office.add(&format!("E-{number}"), &[]).await;
+    }
+    let (records, _) = office.listed("matters").await;
+    assert_eq!(records.len(), 201);
+    let ids: Vec<_> = records.into_iter().map(|it| it.id).collect();
+    assert_eq!(office.system.by_ids(&Office::collection(), &ids).await.unwrap().records.len(), 201);
+    let traffic = office.admin.traffic().await.unwrap();
+    let limits =
+        traffic.iter().flat_map(|one| one.query.split('&')).filter_map(|it| it.strip_prefix("limit="));
+    let limits: BTreeSet<u32> = limits.map(|it| it.parse().unwrap()).collect();
+    assert_eq!(limits.last(), Some(&200), "{limits:?}");
+    assert!(traffic.iter().all(|one| one.status < 400));
+}
+
+#[tokio::test]
 async fn a_page_that_clio_does_not_know_any_more_begins_the_listing_anew_and_misses_nothing() {
     let office = Office::ready().await;
     for number in 0..4 {
