@@ -143,7 +143,7 @@ struct Bench {
     outcomes: Subscriber,
     stop: CancellationToken,
     worker: JoinHandle<Result<(), PushesError>>,
-    _nats: NatsServer,
+    nats: NatsServer,
 }
 
 impl Bench {
@@ -164,7 +164,7 @@ impl Bench {
         let stop = CancellationToken::new();
         let pushes = Pushes::new(broker.clone(), Arc::new(system.clone()));
         let worker = tokio::spawn(pushes.run(stop.clone()));
-        Self { broker, system, outcomes, stop, worker, _nats: nats }
+        Self { broker, system, outcomes, stop, worker, nats }
     }
 
     /// A push of a link to the record of this key.
@@ -346,6 +346,33 @@ async fn once_a_push_is_answered_all_contents_of_its_source_are_gone_and_no_othe
     let gone = async { while bench.kept().await != (1, 3) {} };
     tokio::time::timeout(Duration::from_secs(30), gone).await.expect("its contents stay, or another's go");
     store.get("gis.photos.=i10.10").await.unwrap();
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_push_that_the_broker_has_forgotten_is_answered_and_not_done_again() {
+    let mut bench = Bench::at_work(60).await;
+    bench.system.release("E-1");
+    let push = push_of(Some(PushId { link: "matter".to_owned(), counter: 1 }), "E-1");
+    let envelope = Envelope::default().with_id("matter.1");
+    let publish = async |bench: &Bench| {
+        let subject = "push.live.held.matters.E-1".to_owned();
+        bench.broker.publish(subject, &push, &envelope).await.unwrap()
+    };
+    let first = publish(&bench).await;
+    assert_eq!(bench.outcome().await, "matter");
+    assert_eq!(publish(&bench).await, first, "for ten minutes the broker knows it");
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    // The one that is always first there stays.
+    while bench.broker.jetstream().get_stream(names::PUSH).await.unwrap().cached_info().state.messages > 1 {
+        assert!(tokio::time::Instant::now() < deadline, "the push is not acknowledged");
+    }
+    bench.nats.kill9().unwrap();
+    bench.nats.restart().await.unwrap();
+    // Of what is taken out of its stream it forgets the ids.
+    assert!(publish(&bench).await > first);
+    assert_eq!(bench.outcome().await, "matter");
+    assert_eq!(bench.system.begun("E-1"), 1);
     bench.end().await;
 }
 
