@@ -193,3 +193,18 @@ async fn a_download_costs_one_call_once_the_attachment_has_been_listed() {
     desk.bytes(&id).await;
     assert_eq!(desk.stage.calls().await.reads, 1);
 }
+
+#[tokio::test]
+async fn during_a_rest_of_an_hour_who_asks_is_told_to_wait_and_the_bridge_can_stop() {
+    let desk = Desk::plain().await;
+    let id = desk.add(&GisFile::generated("a.jpg", "image/jpeg", 5, 20_000)).await;
+    desk.fault_download(Action::RateLimited { retry_after: 3600 }).await;
+    desk.stage.admin.reset_calls().await.unwrap();
+    for _ in 0..2 {
+        let error = desk.fetch(&id).await.unwrap_err();
+        assert!(matches!(error.class(), ErrorClass::Limited(_)), "{error}");
+    }
+    assert_eq!(desk.stage.calls().await.limited, 1, "it is asked once");
+    desk.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), desk.service).await.unwrap().unwrap().unwrap();
+}
