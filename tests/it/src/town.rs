@@ -29,9 +29,6 @@ use crate::processes::{Processes, Program};
 use crate::secrets::Search;
 use crate::{cluster, rights};
 
-/// The secret of our application at Clio.
-pub const CLIENT_SECRET: &str = "the-secret-of-our-application-9f3c71";
-
 /// How a town is set up.
 #[derive(Debug)]
 pub struct TownOptions {
@@ -195,10 +192,12 @@ impl Town {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let page = url::Url::parse(&format!("http://{}/", listener.local_addr()?))?;
         let callback = page.join("callback")?;
+        // Of this town alone: the log in which it is searched for is that of all.
+        let client_secret = format!("secret-of-{:032x}", rand::random::<u128>());
         let sandbox = Sandbox::start(SandboxOptions {
             clio: ClioOptions {
                 client_id: "test-key".to_owned(),
-                client_secret: CLIENT_SECRET.to_owned(),
+                client_secret: client_secret.clone(),
                 redirect_uris: vec![callback.to_string()],
                 rate_limit: options.rate_limit,
                 ..ClioOptions::default()
@@ -217,7 +216,7 @@ impl Town {
             clio: ClioEnv { clio_url: sandbox.url() },
             clio_app: ClioAppEnv {
                 clio_api_key: "test-key".to_owned(),
-                clio_api_secret: SecretString::from(CLIENT_SECRET),
+                clio_api_secret: SecretString::from(client_secret),
                 clio_callback_url: callback,
             },
             gis: GisEnv {
