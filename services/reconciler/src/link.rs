@@ -77,6 +77,7 @@ pub struct Apart {
 }
 
 /// One of several records on the right.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Child {
     /// What it shows of the fields that the route looks at. Long texts are kept of the chosen one only.

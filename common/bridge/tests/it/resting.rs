@@ -16,7 +16,7 @@ use crate::office::{Office, name, within};
 #[derive(Debug)]
 struct Tired {
     name: SystemName,
-    is_tired: Mutex<bool>,
+    spent: Mutex<bool>,
     rest: Mutex<Option<Duration>>,
     /// The pages that were asked for.
     asked: Mutex<Vec<u32>>,
@@ -55,7 +55,7 @@ impl OutsideSystem for Tired {
         _most: usize,
     ) -> Result<Page<u32>, CallError> {
         self.asked.lock().unwrap().push(*place);
-        if *place == 2 && *self.is_tired.lock().unwrap() {
+        if *place == 2 && *self.spent.lock().unwrap() {
             *self.rest.lock().unwrap() = Some(Duration::from_secs(3600));
             // As one that waits at its gate.
             std::future::pending::<()>().await;
@@ -92,7 +92,7 @@ async fn a_listing_that_meets_a_rest_of_an_hour_tells_its_run_stops_at_once_and_
     let office = Office::open().await;
     let system = Arc::new(Tired {
         name: name("gis"),
-        is_tired: Mutex::new(true),
+        spent: Mutex::new(true),
         rest: Mutex::default(),
         asked: Mutex::default(),
     });
@@ -122,7 +122,7 @@ async fn a_listing_that_meets_a_rest_of_an_hour_tells_its_run_stops_at_once_and_
     let working = begin(&stop);
     within(told.next()).await.unwrap();
     assert_eq!(system.asked(), [1, 2]);
-    *system.is_tired.lock().unwrap() = false;
+    *system.spent.lock().unwrap() = false;
     *system.rest.lock().unwrap() = None;
     let event: Listed = serde_json::from_slice(&within(listed.next()).await.unwrap().payload).unwrap();
     assert_eq!((event.complete, event.records, event.error), (true, 3, None));

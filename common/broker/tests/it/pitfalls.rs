@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use databridge_broker::{Envelope, Inbox, consumers, names};
+use databridge_broker::{Envelope, Inbox, Job, consumers, names};
 use databridge_model::subject::Lane;
 use tokio::sync::Semaphore;
 
@@ -105,7 +105,7 @@ async fn large_bodies_are_taken_many_at_once_without_the_line_being_cut() {
     let jobs = inbox.take_waiting(200).await;
     assert_eq!(jobs.len(), 200);
     assert!(jobs.iter().all(|job| !job.is_stale()), "the connection was cut");
-    assert!(futures::future::join_all(jobs.iter().map(|job| job.done())).await.into_iter().all(|it| it));
+    assert!(futures::future::join_all(jobs.iter().map(Job::done)).await.into_iter().all(|it| it));
 }
 
 #[tokio::test]

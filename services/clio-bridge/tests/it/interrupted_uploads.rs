@@ -116,10 +116,10 @@ impl Desk {
     async fn one_document_is_whole(&self, case: &str) {
         let all = self.office.admin.documents().await.unwrap();
         let documents: Vec<_> = all.into_iter().filter(|it| it.matter == Some(self.matter)).collect();
-        assert_eq!(documents.len(), 1, "{case}: {documents:?}");
-        let bytes = self.office.admin.document_bytes(documents[0].id).await.unwrap();
+        let [document] = &documents[..] else { panic!("{case}: {documents:?}") };
+        let bytes = self.office.admin.document_bytes(document.id).await.unwrap();
         assert_eq!(bytes, b"roof"[..], "{case}");
-        assert_eq!(documents[0].versions.len(), 1, "{case}: {documents:?}");
+        assert_eq!(document.versions.len(), 1, "{case}: {document:?}");
     }
 }
 

@@ -52,8 +52,8 @@ fn tests_in(code: &str) -> BTreeSet<&str> {
             is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
             continue;
         }
-        let named = line.trim_start_matches("async ").strip_prefix("fn ").filter(|_| is_test);
-        names.extend(named.and_then(|it| it.split('(').next()));
+        let function = line.trim_start_matches("async ").strip_prefix("fn ").filter(|_| is_test);
+        names.extend(function.and_then(|it| it.split('(').next()));
         is_test = false;
     }
     names
