@@ -134,7 +134,11 @@ impl Layer {
             columns: Vec::new(),
             lacking: Vec::new(),
             edit_date: None,
-            last_edit: page.editing_info.as_ref().and_then(|info| info.last_edit_date).filter(is_moment),
+            last_edit: page
+                .editing_info
+                .as_ref()
+                .and_then(|info| info.last_edit_date)
+                .filter(|at| is_moment(*at)),
             page_rows: usize::try_from(page.max_record_count.unwrap_or(UNNAMED_LIMIT).clamp(1, MOST_ROWS))
                 .unwrap_or(1),
             record_limit: usize::try_from(page.max_record_count.unwrap_or(UNNAMED_LIMIT).max(1))
@@ -220,8 +224,8 @@ impl Layer {
 }
 
 /// Whether so many milliseconds since 1970 are a moment, and not what a server says that knows none.
-fn is_moment(milliseconds: &i64) -> bool {
-    DateTime::from_timestamp_millis(*milliseconds).is_some()
+fn is_moment(milliseconds: i64) -> bool {
+    DateTime::from_timestamp_millis(milliseconds).is_some()
 }
 
 fn find<'a>(fields: &'a [FieldPage], name: &str) -> Option<&'a FieldPage> {

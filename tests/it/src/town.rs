@@ -89,6 +89,16 @@ impl Default for TownOptions {
     }
 }
 
+/// What runs the services as processes: each keeps its log in a file, unless the test shows it.
+fn program_of(given: Option<Program>, processes: bool, folder: &Path) -> anyhow::Result<Option<Program>> {
+    if given.is_some() || !processes || std::env::var_os("TEST_LOG").is_some() {
+        return Ok(given);
+    }
+    let logs = folder.join("logs");
+    std::fs::create_dir(&logs)?;
+    Ok(Some(Program { logs: Some(logs), ..Program::under_test()? }))
+}
+
 /// What nobody may read anywhere.
 fn planted(office: &Office) -> Vec<(&'static str, String)> {
     let shown = |secret: &SecretString| secret.expose_secret().to_owned();
@@ -239,15 +249,7 @@ impl Town {
         databridge_broker::ensure_topology(&broker).await?;
         let stop = CancellationToken::new();
         let mut folders = vec![nats.log_path().parent().map(Path::to_owned).unwrap_or_default()];
-        let program = match options.program {
-            Some(program) => Some(program),
-            None if options.processes && std::env::var_os("TEST_LOG").is_none() => {
-                let logs = folder.path().join("logs");
-                std::fs::create_dir(&logs)?;
-                Some(Program { logs: Some(logs), ..Program::under_test()? })
-            }
-            None => None,
-        };
+        let program = program_of(options.program, options.processes, folder.path())?;
         folders.extend(program.iter().filter_map(|program| program.logs.clone()));
         let mut town = Self {
             search: Search::new(planted(&office), sandbox.secrets(), folders),

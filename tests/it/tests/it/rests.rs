@@ -138,10 +138,10 @@ async fn goes_through(rest: Rest) -> Result {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_hours_rest_of_clio_is_told_outlives_its_bridge_and_holds_up_no_work_on_the_map() -> Result {
-    goes_through(Rest { struck: System::Clio, bridge: "clio-bridge", other: "gis" }).await
+    Box::pin(goes_through(Rest { struck: System::Clio, bridge: "clio-bridge", other: "gis" })).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_hours_rest_of_the_map_is_told_outlives_its_bridge_and_holds_up_no_work_in_clio() -> Result {
-    goes_through(Rest { struck: System::Gis, bridge: "gis-bridge", other: "clio" }).await
+    Box::pin(goes_through(Rest { struck: System::Gis, bridge: "gis-bridge", other: "clio" })).await
 }
