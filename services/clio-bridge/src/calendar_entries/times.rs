@@ -1,6 +1,6 @@
 //! When an entry begins and ends.
 
-use chrono::{DateTime, NaiveTime, Offset, SecondsFormat, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -59,15 +59,13 @@ impl OfficeHours {
         self.utc(at.naive_local())
     }
 
-    /// A moment as Clio is told it: by the office's clock, so that the text says the office's day. The clocks of before
-    /// standard time were seconds off whole minutes, which no text can say: then it is told in UTC.
+    /// A moment as Clio is told it: by the office's clock, so that the text says the office's day. What no text can say so
+    /// is told in UTC: the clocks of before standard time were seconds off whole minutes, and a year has four digits.
     pub(crate) fn told(&self, at: DateTime<Utc>) -> String {
-        let local = at.with_timezone(&self.zone);
-        if local.offset().fix().local_minus_utc() % 60 == 0 {
-            local.to_rfc3339_opts(SecondsFormat::Secs, false)
-        } else {
-            at.to_rfc3339_opts(SecondsFormat::Secs, true)
-        }
+        let local = at.with_timezone(&self.zone).to_rfc3339_opts(SecondsFormat::Secs, false);
+        let says_it =
+            DateTime::parse_from_rfc3339(&local).is_ok_and(|told| told.timestamp() == at.timestamp());
+        if says_it { local } else { at.to_rfc3339_opts(SecondsFormat::Secs, true) }
     }
 
     fn is_midnight(&self, at: DateTime<Utc>) -> bool {
@@ -105,6 +103,8 @@ mod tests {
     fn a_moment_is_told_to_the_second_even_in_a_year_that_somebody_has_mistyped() {
         assert_eq!(OFFICE.told(at("2026-07-01T05:00:00Z")), "2026-07-01T00:00:00-05:00");
         assert_eq!(OFFICE.told(at("0206-11-20T15:00:00Z")), "0206-11-20T15:00:00Z");
+        let east = OfficeHours { zone: chrono_tz::Africa::Cairo, ..OFFICE };
+        assert_eq!(east.told(at("9999-12-31T23:00:00Z")), "9999-12-31T23:00:00Z");
     }
 
     #[test]
