@@ -125,6 +125,7 @@ impl Layer {
         let Some(object_id) = named(&page.object_id_field).or_else(|| of_kind(EsriType::ObjectId)) else {
             return Err(LayerError(number, "has no object id field, so its rows cannot be told apart"));
         };
+        let last_edit = page.editing_info.as_ref().and_then(|info| info.last_edit_date);
         let mut layer = Self {
             number,
             object_id,
@@ -134,11 +135,7 @@ impl Layer {
             columns: Vec::new(),
             lacking: Vec::new(),
             edit_date: None,
-            last_edit: page
-                .editing_info
-                .as_ref()
-                .and_then(|info| info.last_edit_date)
-                .filter(|at| is_moment(*at)),
+            last_edit: last_edit.filter(|at| is_moment(*at)),
             page_rows: usize::try_from(page.max_record_count.unwrap_or(UNNAMED_LIMIT).clamp(1, MOST_ROWS))
                 .unwrap_or(1),
             record_limit: usize::try_from(page.max_record_count.unwrap_or(UNNAMED_LIMIT).max(1))
