@@ -63,9 +63,26 @@ impl ConfigFolder {
 
     /// Reads `systems/*.toml`, `routes/*.toml` and `schedules.toml`, and checks that they fit together.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let (systems, routes) = (toml_files(&path.join("systems"))?, toml_files(&path.join("routes"))?);
+        let file = path.join(SCHEDULES);
+        let schedules = match fs::read_to_string(&file) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(source) => return Err(ConfigError::Unreadable { path: file, source }),
+        };
+        Self::of(path, systems, routes, schedules.as_deref())
+    }
+
+    /// The folder at this path whose files have these texts.
+    pub(crate) fn of(
+        path: &Path,
+        system_files: Vec<(PathBuf, String)>,
+        route_files: Vec<(PathBuf, String)>,
+        schedules_text: Option<&str>,
+    ) -> Result<Self, ConfigError> {
         let mut findings = Vec::new();
         let mut systems = BTreeMap::new();
-        for (file, text) in toml_files(&path.join("systems"))? {
+        for (file, text) in system_files {
             match parse::<SystemFile>(&file, &text) {
                 Ok(system) if named_after(&file, &system.system) => {
                     findings.extend(check_system(&file, &text, &system));
@@ -77,7 +94,7 @@ impl ConfigFolder {
         }
         let mut routes = BTreeMap::new();
         let mut texts = Vec::new();
-        for (file, text) in toml_files(&path.join("routes"))? {
+        for (file, text) in route_files {
             match parse::<Route>(&file, &text) {
                 Ok(route) if named_after(&file, &route.route) => {
                     texts.push((route.route.clone(), file, text));
@@ -93,15 +110,10 @@ impl ConfigFolder {
             }
         }
         let mut schedules = BTreeMap::new();
-        let file = path.join(SCHEDULES);
-        match fs::read_to_string(&file) {
-            Ok(text) => {
-                let (read, wrong) = schedule::read(&file, &text, &systems);
-                schedules = read;
-                findings.extend(wrong);
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(ConfigError::Unreadable { path: file, source }),
+        if let Some(text) = schedules_text {
+            let (read, wrong) = schedule::read(&path.join(SCHEDULES), text, &systems);
+            schedules = read;
+            findings.extend(wrong);
         }
         if findings.is_empty() {
             Ok(Self { path: path.to_owned(), systems, routes, schedules })

@@ -7,7 +7,7 @@ use databridge_model::Parked;
 use crate::collection::LayerCollection;
 use crate::layer::Layer;
 use crate::place::Place;
-use crate::query::Wanted;
+use crate::query::{FeatureSet, Wanted};
 use crate::row_id::{is_whole, object_id_in};
 use crate::service::Tally;
 
@@ -30,14 +30,25 @@ pub(crate) async fn page(
             },
         }
     };
+    read(collection, &layer, place, &set, count)
+}
+
+/// The page of at most `count` records that these rows make.
+pub(crate) fn read(
+    collection: &LayerCollection,
+    layer: &Layer,
+    place: &Place,
+    set: &FeatureSet,
+    count: usize,
+) -> Result<Page<Place>, CallError> {
     let received = set.features.len();
-    let (mut records, mut notices) = (Vec::new(), listing_notices(collection, &layer, place));
+    let (mut records, mut notices) = (Vec::new(), listing_notices(collection, layer, place));
     let (mut last, mut ids) = (place.after, Vec::new());
     for feature in &set.features {
         if records.len() == count {
             break;
         }
-        let row = feature.read(&layer).ok_or_else(|| {
+        let row = feature.read(layer).ok_or_else(|| {
             collection
                 .wrong(format!("a row came without a number in its object id field `{}`", layer.object_id))
         })?;
@@ -55,7 +66,7 @@ pub(crate) async fn page(
         records.push(row.shown);
     }
     // A page may be short and have more after it.
-    let leaves_out = set.leaves_out_rows(&layer, count);
+    let leaves_out = set.leaves_out_rows(layer, count);
     if leaves_out && received == 0 {
         return Err(collection.wrong("the server says that there are more rows and gives none"));
     }

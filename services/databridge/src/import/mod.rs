@@ -140,48 +140,62 @@ impl DataFolder {
 
     fn queue(&mut self, folder: &Path, take: Take) -> Result<(), ImportError> {
         for path in files_in(folder)? {
-            let Some(text) = text_of(&path)? else { continue };
-            // Of litigations without attachments there is an empty file each time.
-            if text.is_empty() && !folder.ends_with("attachments") {
-                self.emptied.push(path);
-                continue;
-            }
-            let whole = text.ends_with('\n');
-            let lines: Vec<_> = text.lines().collect();
-            for (index, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-                let is_last = index + 1 == lines.len();
-                if let Err(why) = take(self, line) {
-                    let why = if is_last && !whole {
-                        "it broke off while it was written, and whatever was to follow it is not there"
-                            .to_owned()
-                    } else {
-                        why
-                    };
-                    self.unread.push(format!("{}:{}: {why}", path.display(), index + 1));
-                }
+            if let Some(text) = text_of(&path)? {
+                self.take_queued(&path, &text, take);
             }
         }
         Ok(())
+    }
+
+    fn take_queued(&mut self, path: &Path, text: &str, take: Take) {
+        // Of litigations without attachments there is an empty file each time.
+        if text.is_empty() && path.parent().is_none_or(|folder| !folder.ends_with("attachments")) {
+            self.emptied.push(path.to_owned());
+            return;
+        }
+        let whole = text.ends_with('\n');
+        let lines: Vec<_> = text.lines().collect();
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let is_last = index + 1 == lines.len();
+            if let Err(why) = take(self, line) {
+                let why = if is_last && !whole {
+                    "it broke off while it was written, and whatever was to follow it is not there".to_owned()
+                } else {
+                    why
+                };
+                self.unread.push(format!("{}:{}: {why}", path.display(), index + 1));
+            }
+        }
     }
 
     fn log(&mut self, system: &'static str, path: &Path) -> Result<(), ImportError> {
-        let Some(text) = text_of(path)?.filter(|text| !text.trim().is_empty()) else { return Ok(()) };
-        match moment(text.trim()) {
-            Some(at) => {
-                self.last_pulls.insert(system, at);
-            }
-            None => self.unread.push(format!("{}: `{}` is no moment", path.display(), text.trim())),
+        if let Some(text) = text_of(path)?.filter(|text| !text.trim().is_empty()) {
+            self.take_log(system, path, text.trim());
         }
         Ok(())
     }
 
+    fn take_log(&mut self, system: &'static str, path: &Path, text: &str) {
+        match moment(text) {
+            Some(at) => {
+                self.last_pulls.insert(system, at);
+            }
+            None => self.unread.push(format!("{}: `{text}` is no moment", path.display())),
+        }
+    }
+
     fn assets_of(&mut self, kind: Kind, path: &Path) -> Result<(), ImportError> {
-        let Some(text) = text_of(path)? else { return Ok(()) };
-        match known::read(kind, &text) {
+        if let Some(text) = text_of(path)? {
+            self.take_assets(kind, path, &text);
+        }
+        Ok(())
+    }
+
+    fn take_assets(&mut self, kind: Kind, path: &Path, text: &str) {
+        match known::read(kind, text) {
             Ok(assets) => self.assets.extend(assets),
             Err(why) => self.unread.push(format!("{}: {why}", path.display())),
         }
-        Ok(())
     }
 }
 
