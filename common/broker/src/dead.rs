@@ -224,7 +224,7 @@ impl DeadLetters {
 }
 
 /// The body that goes back. A push of a person's has no id: it gets the one by which a second copy is known.
-fn body_of(letter: &DeadLetter, sequence: u64) -> Result<Bytes, DeadError> {
+pub(crate) fn body_of(letter: &DeadLetter, sequence: u64) -> Result<Bytes, DeadError> {
     let bytes = match (&letter.body, &letter.body_base64) {
         (Some(text), _) => text.clone().into_bytes(),
         (None, Some(text)) => {
@@ -243,7 +243,7 @@ fn body_of(letter: &DeadLetter, sequence: u64) -> Result<Bytes, DeadError> {
 }
 
 /// Whether a body can be read as what its subject says that it is.
-fn readable(subject: &str, body: &str) -> Result<(), BodyError> {
+pub(crate) fn readable(subject: &str, body: &str) -> Result<(), BodyError> {
     let bytes = body.as_bytes();
     match subject.split('.').next().unwrap_or_default() {
         "sync" => decode::<SyncRequest>("a sync request", bytes).map(drop),
@@ -254,7 +254,7 @@ fn readable(subject: &str, body: &str) -> Result<(), BodyError> {
     }
 }
 
-fn read(sequence: u64, subject: String, nanos: i128, payload: &[u8]) -> Buried {
+pub(crate) fn read(sequence: u64, subject: String, nanos: i128, payload: &[u8]) -> Buried {
     let at = i64::try_from(nanos).map(DateTime::from_timestamp_nanos).unwrap_or_default();
     let text = || String::from_utf8_lossy(payload).into_owned();
     let what = if subject.starts_with("dead.") {

@@ -11,6 +11,8 @@ mod cursor;
 mod cursors;
 mod dead;
 mod denial;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod health;
 mod inbox;
 mod lease;

@@ -10,6 +10,8 @@ mod convert;
 mod cron;
 pub mod env;
 mod folder;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod route;
 mod schedule;
 mod system;

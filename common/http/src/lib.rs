@@ -2,6 +2,8 @@
 
 mod answer;
 mod client;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod gate;
 pub mod policy;
 mod retry;

@@ -127,7 +127,7 @@ fn encode(text: &str) -> String {
 }
 
 /// The text that [`encode`] made this of.
-fn decode(encoded: &str) -> Option<String> {
+pub(crate) fn decode(encoded: &str) -> Option<String> {
     let mut parts = encoded.split('=');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {

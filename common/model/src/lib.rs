@@ -3,6 +3,8 @@
 //! Nothing here talks to anything. Bodies are JSON; their JSON Schemas are made by [`schema::all`] and kept in
 //! `docs/schemas`. Subjects and the encoding of keys are in [`subject`].
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod key;
 mod message;
 mod name;

@@ -7,6 +7,8 @@
 
 mod clio;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod lease;
 mod link;
 mod requests;

@@ -1,10 +1,10 @@
 //! The web page: status, the one-time link, the way back from Clio, and health.
 
 mod auth;
-mod callback;
-mod cookie;
+pub(crate) mod callback;
+pub(crate) mod cookie;
 mod health;
-mod notice;
+pub(crate) mod notice;
 mod page;
 mod status_page;
 

@@ -75,6 +75,30 @@ impl ClioClient {
         Ok(Self { inner: Arc::new(Inner { http, root, tokens, gate, clock }) })
     }
 
+    /// The same client, which knows nothing of the limit.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn anew(&self) -> Self {
+        let Inner { http, root, tokens, clock, .. } = self.inner.as_ref();
+        let (http, root, tokens, clock) = (http.clone(), root.clone(), Arc::clone(tokens), clock.clone());
+        Self {
+            inner: Arc::new(Inner {
+                http,
+                root,
+                tokens,
+                gate: Gate::new(clock.clone(), Duration::from_secs(api::WINDOW_SECONDS)),
+                clock,
+            }),
+        }
+    }
+
+    /// Takes in what an answer says of the limit, as one to a call of its own.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn heed(&self, answer: &Answer) {
+        if let Ok(pass) = self.inner.gate.try_pass() {
+            self.heed_limit(pass, answer);
+        }
+    }
+
     /// How many calls may start now; waits until it is at least one.
     pub async fn free(&self) -> u32 {
         loop {

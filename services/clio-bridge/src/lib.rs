@@ -18,6 +18,8 @@ mod documents;
 mod errand;
 mod file;
 mod found;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod kind;
 mod lister;
 mod mark;

@@ -45,7 +45,7 @@ fn is_zero(pages: &u32) -> bool {
 
 impl Place {
     /// The place of the page after this one.
-    fn after(&self, body: &ListBody, next: &str, is_ordered: bool) -> Self {
+    pub(crate) fn after(&self, body: &ListBody, next: &str, is_ordered: bool) -> Self {
         let place = Self { next: Some(next.to_owned()), ..self.clone() };
         let mut ids = body.data.iter().filter_map(id_of);
         if is_ordered {
@@ -235,7 +235,7 @@ pub(crate) fn with_filters(mut url: Url, filters: &[(&str, &str)]) -> Url {
 }
 
 /// The address with no greater limit than this.
-fn with_limit(mut url: Url, most: usize) -> Url {
+pub(crate) fn with_limit(mut url: Url, most: usize) -> Url {
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     let asked = pairs.iter().find(|(name, _)| name == api::LIMIT).and_then(|(_, limit)| limit.parse().ok());
     if asked.is_none_or(|asked: usize| asked > most) {

@@ -37,8 +37,8 @@ impl OurMatters {
         matter_in(record).filter(|matter| self.has(*matter))
     }
 
-    /// For tests, which have no Clio to ask.
-    #[cfg(test)]
+    /// For tests and fuzzing, which have no Clio to ask.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn sample(matters: &[u64]) -> Self {
         Self(matters.iter().copied().collect())
     }

@@ -4,6 +4,8 @@ pub mod cli;
 pub mod commands;
 pub mod demo;
 pub mod follow;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod import;
 pub mod office;
 pub mod plan;

@@ -74,7 +74,7 @@ pub(crate) struct Attachment {
 }
 
 /// What an answer to `queryAttachments` holds, by the row.
-type ByRow = BTreeMap<i64, Vec<Attachment>>;
+pub(crate) type ByRow = BTreeMap<i64, Vec<Attachment>>;
 
 impl AttachmentCollection {
     pub(crate) fn new(
@@ -339,7 +339,7 @@ impl AttachmentCollection {
 }
 
 impl Attachment {
-    fn shown(&self, row: i64) -> Shown {
+    pub(crate) fn shown(&self, row: i64) -> Shown {
         let id = self.id.to_string();
         let mut fields = Fields::new();
         for (name, value) in [
@@ -387,13 +387,13 @@ pub(crate) fn ids_in(id: &str) -> Option<(i64, i64)> {
 
 /// How many of these rows to ask for after an answer that was cut: half of them, or fewer where the answer, which
 /// mostly comes in their order, shows how far it would have gone.
-fn rows_that_fit(rows: &[i64], some: &ByRow) -> usize {
+pub(crate) fn rows_that_fit(rows: &[i64], some: &ByRow) -> usize {
     let reached = some.keys().next_back().and_then(|last| rows.iter().position(|row| row == last));
     let fit = reached.map_or(rows.len(), |last| (last + 1) * 3 / 4);
     fit.min(rows.len() / 2).max(1)
 }
 
-fn groups(body: &Json) -> Option<ByRow> {
+pub(crate) fn groups(body: &Json) -> Option<ByRow> {
     let mut found = ByRow::new();
     for group in body.get("attachmentGroups")?.as_array()? {
         let row = group.get("parentObjectId")?.as_i64()?;
@@ -404,7 +404,7 @@ fn groups(body: &Json) -> Option<ByRow> {
     Some(found)
 }
 
-fn infos(list: Option<&Json>) -> Option<Vec<Attachment>> {
+pub(crate) fn infos(list: Option<&Json>) -> Option<Vec<Attachment>> {
     list?.as_array()?.iter().map(Attachment::read).collect()
 }
 

@@ -13,6 +13,8 @@ mod contents;
 mod decode;
 mod edits;
 mod encode;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod layer;
 mod layer_page;
 mod listing;

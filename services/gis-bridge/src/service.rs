@@ -18,7 +18,7 @@ use crate::service_url::ServiceUrl;
 use crate::settings::Credential;
 use crate::sign_in::{Bearer, TOKEN_HEADER, Tokens};
 
-mod download;
+pub(crate) mod download;
 
 /// The wait after a refusal for the limit that names none.
 const UNNAMED_WAIT: Duration = Duration::from_secs(5);

@@ -67,7 +67,7 @@ pub fn layer_from_csv(path: &Path, id: u32) -> Result<CsvLayer, CsvLayerError> {
     layer_from_bytes(&bytes, &name, id).ok_or_else(|| CsvLayerError::NoHeader { path: path.to_owned() })
 }
 
-fn layer_from_bytes(bytes: &[u8], name: &str, id: u32) -> Option<CsvLayer> {
+pub(crate) fn layer_from_bytes(bytes: &[u8], name: &str, id: u32) -> Option<CsvLayer> {
     let read = records::read(bytes)?;
     let mut warnings = read.warnings;
     let columns = columns::columns(&read.names, &read.records);

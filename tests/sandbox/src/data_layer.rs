@@ -127,7 +127,7 @@ pub fn layer_from_file(path: &Path, id: u32) -> Result<DataLayer, DataLayerError
 }
 
 /// The JSON texts of a file, those of an array one by one.
-fn pages(text: &[u8]) -> Result<Vec<Value>, serde_json::Error> {
+pub(crate) fn pages(text: &[u8]) -> Result<Vec<Value>, serde_json::Error> {
     let mut pages = Vec::new();
     for page in Deserializer::from_slice(text).into_iter() {
         match page? {
@@ -138,7 +138,7 @@ fn pages(text: &[u8]) -> Result<Vec<Value>, serde_json::Error> {
     Ok(pages)
 }
 
-fn layer_from_pages(pages: Vec<Value>, name: &str, id: u32) -> Result<DataLayer, String> {
+pub(crate) fn layer_from_pages(pages: Vec<Value>, name: &str, id: u32) -> Result<DataLayer, String> {
     if pages.is_empty() {
         return Err("it holds nothing".to_owned());
     }

@@ -17,6 +17,8 @@ pub mod data_layer;
 pub mod endpoints;
 pub mod faults;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod gateway;
 pub mod gis;
 mod keep;

@@ -23,9 +23,9 @@ const ATTEMPTS: usize = 5;
 
 #[derive(Deserialize, Default)]
 pub(crate) struct Parameters {
-    code: Option<String>,
-    state: Option<String>,
-    error: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// Why there is no new connection.
@@ -54,6 +54,13 @@ pub(crate) enum CallbackTrouble {
     AnotherAccount { before: String, now: String },
     #[error(transparent)]
     Vault(#[from] VaultError),
+}
+
+impl CallbackTrouble {
+    /// Anybody can put a word into the address of the callback.
+    pub(crate) fn says(error: &str) -> Self {
+        Self::ClioSaysError(error.chars().take(60).collect())
+    }
 }
 
 impl From<BucketError> for CallbackTrouble {
@@ -94,7 +101,7 @@ async fn begun_here(web: &Web, jar: &CookieJar, state: Option<&str>) -> Result<B
 async fn connect(web: &Web, begun: &Begun, parameters: Parameters) -> Result<Connection, CallbackTrouble> {
     match parameters.error.as_deref() {
         Some("access_denied") => return Err(CallbackTrouble::Declined),
-        Some(error) => return Err(CallbackTrouble::ClioSaysError(error.chars().take(60).collect())),
+        Some(error) => return Err(CallbackTrouble::says(error)),
         None => {}
     }
     let code = parameters.code.filter(|code| !code.is_empty()).ok_or(CallbackTrouble::NoCode)?;
@@ -149,7 +156,7 @@ async fn refuse_account(web: &Web, granted: &Granted, before: &Held, who: &WhoAm
     }
 }
 
-fn success(connection: &Connection) -> Notice {
+pub(crate) fn success(connection: &Connection) -> Notice {
     let account = connection.account.as_ref().and_then(|account| account.name.as_deref());
     let of = account.map(|name| format!(" of {name}")).unwrap_or_default();
     let said =
@@ -175,7 +182,7 @@ impl IntoResponse for CallbackTrouble {
     }
 }
 
-fn notice_of(trouble: CallbackTrouble) -> Notice {
+pub(crate) fn notice_of(trouble: CallbackTrouble) -> Notice {
     use CallbackTrouble as T;
     match trouble {
         T::NotBegun { is_connected } => {

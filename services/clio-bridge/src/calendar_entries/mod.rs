@@ -1,7 +1,7 @@
 //! Entries of our calendar that belong to our matters ("Calendar Entries").
 
 mod push;
-mod times;
+pub(crate) mod times;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;

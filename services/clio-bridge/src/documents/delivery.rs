@@ -21,9 +21,9 @@ use crate::push::{Settled, Stop};
 use crate::whose::OurMatters;
 
 /// A document that waits for bytes.
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     id: u64,
-    ticket: Ticket,
+    pub(crate) ticket: Ticket,
     /// What it shows meanwhile.
     shows: Handle,
 }
@@ -245,7 +245,7 @@ pub(super) enum Guard {
 
 impl Waiting {
     /// The version in the answer to a POST.
-    pub(super) fn of(answer: &Answer) -> Result<Self, CallError> {
+    pub(crate) fn of(answer: &Answer) -> Result<Self, CallError> {
         let RecordBody::<Json> { data } = read_body(answer, true)?;
         match (id_of(&data), Ticket::of(&data)) {
             (Some(id), Some(ticket)) => Ok(Self { id, ticket, shows: Handle::of(&data) }),

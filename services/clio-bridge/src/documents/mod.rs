@@ -1,9 +1,9 @@
 //! Documents of our matters that came from elsewhere ("Documents").
 
-mod delivery;
+pub(crate) mod delivery;
 mod push;
-mod ticket;
-mod upload;
+pub(crate) mod ticket;
+pub(crate) mod upload;
 mod version;
 
 use std::collections::BTreeMap;

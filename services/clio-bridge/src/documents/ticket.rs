@@ -7,20 +7,20 @@ use super::version::Version;
 
 /// Where the bytes go. The address is a secret: who has it may write there. It ends after ten minutes, or later.
 #[derive(Clone, Deserialize)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     /// The version.
-    pub(super) uuid: String,
-    pub(super) put_url: String,
+    pub(crate) uuid: String,
+    pub(crate) put_url: String,
     /// What the storage wants to hear with the bytes.
     #[serde(default)]
-    pub(super) put_headers: Vec<PutHeader>,
+    pub(crate) put_headers: Vec<PutHeader>,
 }
 
 /// A header of the upload.
 #[derive(Clone, Deserialize)]
-pub(super) struct PutHeader {
-    pub(super) name: String,
-    pub(super) value: String,
+pub(crate) struct PutHeader {
+    pub(crate) name: String,
+    pub(crate) value: String,
 }
 
 impl std::fmt::Debug for Ticket {
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Ticket {
 
 impl Ticket {
     /// The ticket of a document's latest version, where that waits for its bytes.
-    pub(super) fn of(document: &Json) -> Option<Self> {
+    pub(crate) fn of(document: &Json) -> Option<Self> {
         if Version::latest_of(document).is_whole {
             return None;
         }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::ticket::Ticket;
+use super::ticket::{PutHeader, Ticket};
 use crate::content_source::FetchedContent;
 
 /// Bytes in one piece of the stream.
@@ -75,14 +75,8 @@ impl Storage {
                 Ok(Some((piece, (reader, progress))))
             });
         let mut request = self.http.put(&ticket.put_url);
-        for header in &ticket.put_headers {
-            let name = HeaderName::from_bytes(header.name.as_bytes());
-            let value = HeaderValue::from_str(&header.value);
-            if let (Ok(name), Ok(value)) = (name, value)
-                && name != CONTENT_LENGTH
-            {
-                request = request.header(name, value);
-            }
+        for (name, value) in headers_of(ticket) {
+            request = request.header(name, value);
         }
         let request = request.header(CONTENT_LENGTH, object.size).body(reqwest::Body::wrap_stream(pieces));
         let answer = unless_stalled(request.send(), &progress).await?;
@@ -107,6 +101,15 @@ impl Storage {
         }
         Ok(())
     }
+}
+
+/// What the storage wants to hear, but for the length, which we know.
+pub(crate) fn headers_of(ticket: &Ticket) -> Vec<(HeaderName, HeaderValue)> {
+    let header = |header: &PutHeader| {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_str(&header.value).ok()?))
+    };
+    ticket.put_headers.iter().filter_map(header).filter(|(name, _)| *name != CONTENT_LENGTH).collect()
 }
 
 fn note(progress: &Mutex<Progress>, piece: &[u8]) {
@@ -139,7 +142,7 @@ async fn unless_stalled(
 }
 
 /// The error and its causes, without the address, which is a secret.
-fn plain(error: reqwest::Error) -> String {
+pub(crate) fn plain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);

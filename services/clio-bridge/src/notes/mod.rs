@@ -1,7 +1,7 @@
 //! Notes on our matters ("Notes").
 
 mod push;
-mod rich_text;
+pub(crate) mod rich_text;
 
 use databridge_bridge::Shown;
 use databridge_http::CallError;

@@ -5,6 +5,8 @@
 //! is a copy of a record from long ago, so its values are not carried over: the record is asked for by its id and goes
 //! the way of every other. Nothing in the folder is changed.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod known;
 mod line;
 mod words;

@@ -100,7 +100,7 @@ impl Line {
 }
 
 impl Download {
-    fn of(headers: &HeaderMap, bytes: BoxStream<'static, Result<Bytes, CallError>>) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, bytes: BoxStream<'static, Result<Bytes, CallError>>) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         Self {
             size: text(CONTENT_LENGTH).and_then(|size| size.parse().ok()),
@@ -112,7 +112,7 @@ impl Download {
 }
 
 /// Whether a body of this type may be what a server says instead of the bytes.
-fn may_be_a_refusal(headers: &HeaderMap) -> bool {
+pub(crate) fn may_be_a_refusal(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind.is_empty() || kind.ends_with("json") || kind.ends_with("html") || kind == "text/plain"

@@ -11,6 +11,8 @@ mod attachments;
 mod content;
 mod edits;
 mod field;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod geometry;
 mod global_id;
 mod layer;

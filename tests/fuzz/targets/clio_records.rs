@@ -1,0 +1,3 @@
+#![no_main]
+
+fuzz::target!(clio_bridge::fuzzing::clio_records);

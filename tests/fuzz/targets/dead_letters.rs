@@ -1,0 +1,3 @@
+#![no_main]
+
+fuzz::target!(databridge_broker::fuzzing::dead_letters);

@@ -1,0 +1,3 @@
+#![no_main]
+
+fuzz::target!(gis_bridge::fuzzing::gis_rows);

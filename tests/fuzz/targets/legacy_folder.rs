@@ -1,0 +1,3 @@
+#![no_main]
+
+fuzz::target!(databridge::fuzzing::legacy_folder);

@@ -1,0 +1,3 @@
+#![no_main]
+
+fuzz::target!(auth_service::fuzzing::sign_in);
