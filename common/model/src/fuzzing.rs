@@ -172,7 +172,7 @@ fn is_canonical(kind: &FieldType, value: &Value, canonical: &Value) {
             let at = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_millis());
             assert!(at(text).is_some() && at(text) == at(form), "{form} is not {text}");
             let is_short = form.len() == "2026-11-20T15:00:00Z".len();
-            let has_milliseconds = form.len() == "2026-11-20T15:00:00.250Z".len() && !form.ends_with(".000Z");
+            let has_milliseconds = form.len() == "2026-11-20T15:00:00.250Z".len() && !form.contains(".000Z");
             assert!(form.ends_with('Z') && (is_short || has_milliseconds), "{form} has another form, too");
         }
         FieldType::Date => assert_eq!(form.len(), "2026-11-20".len(), "{form}"),
