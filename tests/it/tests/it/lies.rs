@@ -102,7 +102,11 @@ async fn changes_that_a_gateway_applied_twice_are_no_conflict_and_no_edit() -> R
     }
     assert!(struck >= 3, "a matter, an update and a row of history: {struck}");
     town.next_cycle_writes_nothing().await?;
-    assert_eq!(Picture::of(&town).await?.disagreements(), Vec::<String>::new());
+    let picture = Picture::of(&town).await?;
+    assert_eq!(picture.disagreements(), Vec::<String>::new());
+    let dismissals = |row| picture.history_of(&text(row, "CivilWarrant"), "Dismissed");
+    let most = picture.rows.iter().map(dismissals).max();
+    assert_eq!(most, Some(1), "{:?}", picture.history);
     town.assert_same().await
 }
 
