@@ -44,7 +44,8 @@ pub async fn until<T>(
 ) -> anyhow::Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if let Some(found) = look().await? {
+        let looked = tokio::time::timeout(PATIENCE, look()).await;
+        if let Some(found) = looked.with_context(|| format!("a look at {what} did not end"))?? {
             return Ok(found);
         }
         if Instant::now() > deadline {

@@ -40,9 +40,11 @@ pub async fn left_over(town: &Town) -> anyhow::Result<Vec<String>> {
             left.push(format!("{what} {key}: {}", found.value));
         }
     }
-    let contents = town.broker.jetstream().get_object_store(names::CONTENT).await?;
-    for object in contents.list().await?.try_collect::<Vec<_>>().await? {
-        left.push(format!("the content {}", object.name));
+    // Not by a list of the object store, which waits without an end for an object that is dropped meanwhile.
+    let contents = town.broker.jetstream().get_stream_no_info(format!("OBJ_{}", names::CONTENT)).await?;
+    let objects = contents.info_with_subjects(format!("$O.{}.M.>", names::CONTENT)).await?;
+    for (object, _) in objects.try_collect::<Vec<_>>().await? {
+        left.push(format!("the content {object}"));
     }
     // One message stands first in PUSH for ever.
     for (name, stays) in [(names::SYNC, 0), (names::PUSH, 1)] {

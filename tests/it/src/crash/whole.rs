@@ -305,6 +305,9 @@ pub type Point = (&'static str, &'static str, u32);
 /// How often a migrate is broken off.
 const CRASHES: usize = 6;
 
+/// How long a migrate may go on without coming to a point or to its end.
+const MIGRATING: Duration = Duration::from_secs(120);
+
 /// A migrate of everything, broken off again and again by SIGKILLs of whoever comes to points drawn by chance, the broker
 /// among them. Other seeds draw others.
 pub async fn migrate_broken_off(points: &[Point], seed: u64) -> anyhow::Result<()> {
@@ -333,7 +336,8 @@ pub async fn migrate_broken_off(points: &[Point], seed: u64) -> anyhow::Result<(
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        if !reached.await? {
+        let reached = tokio::time::timeout(MIGRATING, reached).await;
+        if !reached.with_context(|| format!("neither {service} at {point} nor the end of the migrate"))?? {
             // It would die at another time.
             restart(&mut town, service, None).await?;
             break;
