@@ -3,6 +3,7 @@
 //! A bridge implements [`OutsideSystem`] and is run by [`serve()`]: by [`Pulls`] and [`Pushes`]. They hold the promises (a page and its
 //! cursor are one, an effect is done once and looked up after any doubt), the system holds the facts.
 
+mod budget;
 mod collections;
 mod content;
 mod intent;
@@ -12,6 +13,7 @@ mod serve;
 mod system;
 mod waits;
 
+pub use budget::{KeptCount, budget_of};
 pub use collections::unknown_collection;
 pub use content::{
     Content, ContentError, ContentProvider, ContentReader, NoContents, OfferedContent, fetch, serve_content,

@@ -12,7 +12,7 @@ use databridge_broker::{
     Broker, Cursor, Envelope, Handler, Inbox, Job, PublishError, TopologyError, Verdict, Worker, consumers,
     names,
 };
-use databridge_http::CallError;
+use databridge_http::{Budget, CallError};
 use databridge_model::subject;
 use databridge_model::{
     CollectionName, Failure, FailureClass, KeyToken, Listed, Mode, Parked, PullResult, ReadAfter, RunId,
@@ -30,6 +30,7 @@ use crate::{OutsideSystem, Page, Shown, Span};
 pub struct Pulls<S> {
     broker: Broker,
     system: Arc<S>,
+    budget: Budget,
     shared: SharedListings,
     told: Told,
 }
@@ -38,9 +39,9 @@ pub struct Pulls<S> {
 const LARGEST_PAGE: usize = 999;
 
 impl<S: OutsideSystem> Pulls<S> {
-    /// Over this connection, for this system.
-    pub fn new(broker: Broker, system: Arc<S>) -> Self {
-        Self { broker, system, shared: SharedListings::default(), told: Told::default() }
+    /// Over this connection, for this system and within its budget.
+    pub fn new(broker: Broker, system: Arc<S>, budget: Budget) -> Self {
+        Self { broker, system, budget, shared: SharedListings::default(), told: Told::default() }
     }
 
     /// Works until told to stop.
@@ -172,14 +173,17 @@ impl Tally {
 }
 
 impl<S: OutsideSystem> Part<'_, S> {
+    /// Whether its pages are committed with a cursor, from which it can go on.
+    fn moves_a_cursor(&self) -> bool {
+        self.request.since.is_none() && self.request.ids.is_empty() && !self.request.dry_run
+    }
+
     /// What the part came to, unless it broke off.
     async fn answer(&self) -> Result<Option<Tally>, Trouble> {
-        let moves_a_cursor =
-            self.request.since.is_none() && self.request.ids.is_empty() && !self.request.dry_run;
         let mut tally = Tally::default();
         let listed = if !self.request.ids.is_empty() {
             self.by_ids(&mut tally).await?
-        } else if moves_a_cursor {
+        } else if self.moves_a_cursor() {
             self.with_cursor(&mut tally).await?
         } else {
             self.without_cursor(&mut tally).await?

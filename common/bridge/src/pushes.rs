@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use databridge_broker::{Broker, BucketError, ConsumerPlan, Inbox, Job, TopologyError, consumers};
+use databridge_http::Budget;
 use databridge_model::subject::Lane;
 use databridge_runtime::CancellationToken;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -17,18 +18,20 @@ use tokio::time::Instant;
 
 use self::desk::{Desk, place_of};
 use crate::OutsideSystem;
+use crate::waits::LOOKED_APART;
 
 /// Answers a system's push requests.
 #[derive(Debug)]
 pub struct Pushes<S> {
     broker: Broker,
     system: Arc<S>,
+    budget: Budget,
 }
 
 impl<S: OutsideSystem> Pushes<S> {
-    /// Over this connection, for this system.
-    pub fn new(broker: Broker, system: Arc<S>) -> Self {
-        Self { broker, system }
+    /// Over this connection, for this system and within its budget.
+    pub fn new(broker: Broker, system: Arc<S>, budget: Budget) -> Self {
+        Self { broker, system, budget }
     }
 
     /// Works until told to stop; what is under way then is finished.
@@ -40,36 +43,35 @@ impl<S: OutsideSystem> Pushes<S> {
         let queues = short.iter().chain(long.iter().filter(|_| has_long_ones)).cloned().collect();
         let lanes = Lanes::open(&self.broker, short).await?;
         let long = if has_long_ones { Some(Lanes::open(&self.broker, long).await?) } else { None };
-        let desk = Arc::new(Desk::open(self.broker.clone(), Arc::clone(&self.system), queues).await?);
+        let desk =
+            Arc::new(Desk::open(self.broker.clone(), Arc::clone(&self.system), self.budget, queues).await?);
         let _telling = desk.waits.telling();
         let long_ones = async {
             if let Some(lanes) = &long {
-                long::run(self.system.as_ref(), lanes, &desk, &stop).await;
+                long::run(lanes, &desk, &stop).await;
             }
         };
-        tokio::join!(self.run_short_ones(&lanes, &desk, &stop), long_ones);
+        tokio::join!(run_short_ones(&lanes, &desk, &stop), long_ones);
         Ok(())
     }
+}
 
-    async fn run_short_ones(&self, lanes: &Lanes, desk: &Arc<Desk<S>>, stop: &CancellationToken) {
-        let mut takes = JoinSet::new();
-        while !stop.is_cancelled() {
-            desk.waits.looking();
-            let jobs = tokio::select! {
-                () = stop.cancelled() => break,
-                jobs = next_jobs(self.system.as_ref(), lanes) => jobs,
-            };
-            let (long, mut short): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| desk.takes_long(job));
-            let set_aside =
-                long.into_iter().map(|job| async { (!desk.set_aside(&job).await).then_some(job) });
-            short.extend(futures::future::join_all(set_aside).await.into_iter().flatten());
-            if !short.is_empty() {
-                let take = takes.spawn(Arc::clone(desk).deal_with(short));
-                wait_for(&take, &mut takes).await;
-            }
+async fn run_short_ones<S: OutsideSystem>(lanes: &Lanes, desk: &Arc<Desk<S>>, stop: &CancellationToken) {
+    let mut takes = JoinSet::new();
+    while !stop.is_cancelled() {
+        let jobs = tokio::select! {
+            () = stop.cancelled() => break,
+            jobs = next_jobs(desk, lanes) => jobs,
+        };
+        let (long, mut short): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| desk.takes_long(job));
+        let set_aside = long.into_iter().map(|job| async { (!desk.set_aside(&job).await).then_some(job) });
+        short.extend(futures::future::join_all(set_aside).await.into_iter().flatten());
+        if !short.is_empty() {
+            let take = takes.spawn(Arc::clone(desk).deal_with(short));
+            wait_for(&take, &mut takes).await;
         }
-        finish(takes).await;
     }
+    finish(takes).await;
 }
 
 /// A system's pushes of both lanes.
@@ -134,9 +136,20 @@ async fn finish(mut tasks: JoinSet<()>) {
     }
 }
 
+/// How many pushes may be begun now; waits until it is at least one.
+async fn capacity<S: OutsideSystem>(desk: &Desk<S>) -> usize {
+    while let Some(closed) = desk.budget.closed().await {
+        desk.waits.looking(Some(closed.why));
+        tokio::time::sleep(LOOKED_APART).await;
+    }
+    desk.waits.looking(None);
+    desk.system.capacity().await
+}
+
 /// As many pushes as the system can begin now.
-async fn next_jobs<S: OutsideSystem>(system: &S, lanes: &Lanes) -> Vec<Job> {
-    let most = system.capacity().await;
+async fn next_jobs<S: OutsideSystem>(desk: &Desk<S>, lanes: &Lanes) -> Vec<Job> {
+    let system = desk.system.as_ref();
+    let most = capacity(desk).await;
     let (lane, jobs) = lanes.next(most).await;
     let comes_with_others =
         |job: &Job| place_of(job.subject()).is_some_and(|it| system.in_batches(&it.collection));

@@ -177,7 +177,12 @@ pub fn effect_of_error(error: &CallError, calls: u32) -> Effect {
     match policy(failure.class).push {
         OnPush::LooksUpAndTriesAgain => Effect::Failed(failure),
         OnPush::Waits(time) => {
-            let asked = if let ErrorClass::Limited(asked) = error.class { asked } else { None };
+            let asked = match error.class {
+                ErrorClass::Limited(asked) => asked,
+                // None is taken before the budget allows it, so this costs nothing.
+                ErrorClass::OverBudget => Some(Duration::from_secs(1)),
+                _ => None,
+            };
             // The call is of no interest to whoever waits: it was not made, or will be made again.
             let why = Failure { message: error.message.clone(), ..failure };
             Effect::NotNow(Wait { time: asked.unwrap_or(time), why: Some(why) })

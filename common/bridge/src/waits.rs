@@ -13,10 +13,10 @@ use databridge_model::{Failure, FailureClass, PushRequest, RunId, SystemName, Wa
 use tokio::task::JoinSet;
 
 /// A run is told of its waiting pushes no more often than this; so is the log.
-const TOLD_APART: Duration = Duration::from_secs(60);
+pub(crate) const TOLD_APART: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether there is something to tell.
-const LOOKED_APART: Duration = Duration::from_secs(1);
+pub(crate) const LOOKED_APART: Duration = Duration::from_secs(1);
 
 /// Longer waits count as this.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -42,9 +42,11 @@ impl Waits {
         Arc::new(Self { broker, system, queues, state: Mutex::new(State::new(Instant::now())) })
     }
 
-    /// The pushes are looked for now: nothing holds up the system's work.
-    pub(crate) fn looking(&self) {
-        self.state().looked_at = Instant::now();
+    /// Pushes are looked for now; or they are not, for this reason.
+    pub(crate) fn looking(&self, why_not: Option<String>) {
+        let mut state = self.state();
+        state.looked_at = Instant::now();
+        state.why_not = why_not;
     }
 
     /// A push, by its sequence in PUSH, waits for this reason, and for so long as far as is known.
@@ -70,10 +72,17 @@ impl Waits {
     }
 
     async fn tell_what_is_due(&self) {
-        let mut due = self.state().due(Instant::now());
-        if due.is_empty() && self.state().is_held_up(Instant::now()) {
-            due = self.first_in_line().await;
-        }
+        let why_not = self.state().why_not.clone();
+        let due = match why_not {
+            Some(why) => self.first_in_line(why).await,
+            None => self.state().due(Instant::now()),
+        };
+        let due = if due.is_empty() && self.state().is_held_up(Instant::now()) {
+            self.first_in_line(format!("{} takes no calls at the moment, its limit is used up", self.system))
+                .await
+        } else {
+            due
+        };
         for due in due {
             if self.is_answered(&due).await {
                 continue;
@@ -131,7 +140,7 @@ impl Waits {
     }
 
     /// The runs of the pushes that are next, while none can even be taken.
-    async fn first_in_line(&self) -> Vec<Due> {
+    async fn first_in_line(&self, why: String) -> Vec<Due> {
         let Ok(stream) = self.broker.jetstream().get_stream_no_info(names::PUSH).await else {
             return Vec::new();
         };
@@ -139,8 +148,7 @@ impl Waits {
         for subject in self.queues.iter().flat_map(|plan| &plan.filters) {
             let Ok(first) = stream.get_first_raw_message_by_subject(subject, 1).await else { continue };
             let push: Option<PushRequest> = serde_json::from_slice(&first.payload).ok();
-            let message = format!("{} takes no calls at the moment, its limit is used up", self.system);
-            let why = Failure { class: FailureClass::Limited, message, field: None };
+            let why = Failure { class: FailureClass::Limited, message: why.clone(), field: None };
             due.push(Due { run: push.and_then(|push| push.run), why, sequence: None });
         }
         let state = self.state();
@@ -169,6 +177,8 @@ struct State {
     /// By their sequence in PUSH.
     given_back: BTreeMap<u64, GivenBack>,
     looked_at: Instant,
+    /// Why they are not looked for.
+    why_not: Option<String>,
     told: BTreeMap<Option<RunId>, Instant>,
     logged: Option<Instant>,
 }
@@ -184,7 +194,8 @@ struct GivenBack {
 
 impl State {
     fn new(now: Instant) -> Self {
-        Self { given_back: BTreeMap::new(), looked_at: now, told: BTreeMap::new(), logged: None }
+        let (given_back, told) = (BTreeMap::new(), BTreeMap::new());
+        Self { given_back, looked_at: now, why_not: None, told, logged: None }
     }
 
     fn waits(&mut self, sequence: u64, run: Option<RunId>, why: &Failure, time: Duration, now: Instant) {

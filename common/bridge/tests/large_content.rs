@@ -9,7 +9,7 @@ use bytes::Bytes;
 use databridge_bridge::{ContentProvider, OfferedContent, fetch, serve_content};
 use databridge_broker::{Broker, ensure_topology};
 use databridge_config::env::NatsEnv;
-use databridge_http::CallError;
+use databridge_http::{Budget, CallError};
 use databridge_model::{CollectionName, Name, Source};
 use databridge_nats_server::NatsServer;
 use databridge_runtime::{CancellationToken, Clock};
@@ -41,7 +41,8 @@ async fn three_hundred_megabytes_pass_through_both_bridges_in_a_few_of_memory() 
     let broker = Broker::connect(&settings, "test", Clock::system(), Duration::from_secs(10)).await.unwrap();
     ensure_topology(&broker).await.unwrap();
     let (system, stop) = (Name::parse("gis").unwrap(), CancellationToken::new());
-    let serving = tokio::spawn(serve_content(broker.clone(), system.clone(), Film, stop.clone()));
+    let serving =
+        tokio::spawn(serve_content(broker.clone(), system.clone(), Film, Budget::none(), stop.clone()));
     let source = Source { system, collection: Name::parse("films").unwrap(), id: "1".to_owned() };
     let mut content = loop {
         match fetch(&broker, &source, None).await {

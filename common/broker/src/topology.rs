@@ -50,10 +50,12 @@ pub mod names {
     pub const LISTED: &str = "listed";
     /// Bucket: which replica of each service is at work, and who renews a token.
     pub const LEASES: &str = "leases";
+    /// Bucket: how many calls of today each system has cost, where it has a budget.
+    pub const BUDGETS: &str = "budgets";
     /// Object store: bytes on their way from one system to another.
     pub const CONTENT: &str = "content";
     /// All buckets whose values stay.
-    pub(super) const BUCKETS: [&str; 7] = [LINKS, INTENTS, APPLIED, WAITING, TOKENS, FOUND, LISTED];
+    pub(super) const BUCKETS: [&str; 8] = [LINKS, INTENTS, APPLIED, WAITING, TOKENS, FOUND, LISTED, BUDGETS];
 }
 
 /// The streams or buckets cannot be made.

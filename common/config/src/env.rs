@@ -78,6 +78,10 @@ where
     if number == N::default() { Err(D::Error::custom(NOT_ABOVE_ZERO)) } else { Ok(number) }
 }
 
+fn none_or_above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    above_zero(deserializer).map(Some)
+}
+
 fn default_replicas() -> usize {
     1
 }
@@ -115,6 +119,16 @@ pub struct ClioEnv {
     /// `CLIO_URL`, default `https://app.clio.com`; other regions: `https://eu.app.clio.com`, ...
     #[serde(default = "default_clio_url")]
     pub clio_url: Url,
+    /// `CLIO_CALLS_PER_DAY`: how many calls of its API it may cost a day, in UTC; as many as it takes by default.
+    #[serde(default, deserialize_with = "none_or_above_zero")]
+    pub clio_calls_per_day: Option<u32>,
+}
+
+impl ClioEnv {
+    /// The defaults, at this address.
+    pub fn at(clio_url: Url) -> Self {
+        Self { clio_url, clio_calls_per_day: None }
+    }
 }
 
 #[expect(clippy::expect_used, reason = "a constant that a test reads")]
@@ -144,6 +158,9 @@ pub struct GisEnv {
     pub gis_username: Option<String>,
     /// `GIS_PASSWORD`: for generateToken.
     pub gis_password: Option<SecretString>,
+    /// `GIS_CALLS_PER_DAY`: how many calls it may cost a day, in UTC; as many as it takes by default.
+    #[serde(default, deserialize_with = "none_or_above_zero")]
+    pub gis_calls_per_day: Option<u32>,
 }
 
 /// Reads a struct of settings from the process's environment.
@@ -267,6 +284,20 @@ mod tests {
             }
         }
         assert_eq!(read_from::<NatsEnv>(vars(&[("NATS_REPLICAS", "3")])).unwrap().nats_replicas, 3);
+    }
+
+    #[test]
+    fn a_budget_is_a_number_above_zero_or_none() {
+        let clio = |value: &str| read_from::<ClioEnv>(vars(&[("CLIO_CALLS_PER_DAY", value)]));
+        assert_eq!(clio("5000").unwrap().clio_calls_per_day, Some(5_000));
+        assert_eq!(clio(" ").unwrap().clio_calls_per_day, None);
+        for value in ["0", "-1", "many"] {
+            let error = clio(value).unwrap_err().to_string();
+            assert_eq!(
+                error, "CLIO_CALLS_PER_DAY cannot be read: a whole number above 0 is expected",
+                "{value}"
+            );
+        }
     }
 
     #[test]

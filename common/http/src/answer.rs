@@ -8,6 +8,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
+use crate::Paid;
+
 /// The largest answer that is read into memory, in bytes.
 const LARGEST: usize = 64 * 1024 * 1024;
 
@@ -21,6 +23,8 @@ pub enum ErrorClass {
     Transient,
     /// The limit is used up: wait that long, where the system says, which is no attempt.
     Limited(Option<Duration>),
+    /// Our own budget of calls does not allow it: it was not made.
+    OverBudget,
     /// The credential is not valid (any more).
     Unauthorised,
     /// The record moved.
@@ -38,7 +42,7 @@ impl ErrorClass {
     pub fn failure(self) -> FailureClass {
         match self {
             Self::Transient => FailureClass::Transient,
-            Self::Limited(_) => FailureClass::Limited,
+            Self::Limited(_) | Self::OverBudget => FailureClass::Limited,
             Self::Unauthorised => FailureClass::Unauthorised,
             Self::Conflict => FailureClass::Conflict,
             Self::Invalid => FailureClass::Invalid,
@@ -81,8 +85,9 @@ impl CallError {
 }
 
 impl Answer {
-    /// Sends the request and reads the whole answer. `writes` tells whether a lost answer leaves the effect unknown.
-    pub async fn to(request: RequestBuilder, call: String, writes: bool) -> Result<Self, CallError> {
+    /// Sends the request, which is paid for, and reads the whole answer. `writes` tells whether a lost answer leaves the
+    /// effect unknown.
+    pub async fn to(_: Paid, request: RequestBuilder, call: String, writes: bool) -> Result<Self, CallError> {
         let lost = |error: reqwest::Error| {
             let never_sent = error.is_connect() || error.is_builder();
             let class = if writes && !never_sent { ErrorClass::Unknown } else { ErrorClass::Transient };

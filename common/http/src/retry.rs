@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use databridge_runtime::jittered;
 
-use crate::CallError;
 use crate::policy::{self, OnRead};
+use crate::{CallError, ErrorClass};
 
 /// How often and how long apart.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,8 @@ where
             Err(error) => error,
         };
         match policy::policy(error.class.failure()).read {
+            // No gate waits for the next day.
+            OnRead::Waits if error.class == ErrorClass::OverBudget => return Err(error),
             OnRead::Again => failed += 1,
             OnRead::Waits => limited += 1,
             OnRead::BreaksOff => return Err(error),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use databridge_http::{Answer, CallError, ClientError, ErrorClass};
+use databridge_http::{Answer, CallError, ClientError, ErrorClass, Paid};
 use futures::future::BoxFuture;
 use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{
@@ -129,8 +129,9 @@ impl Clio {
         let url = url.map_err(|error| ClioError::Unavailable(error.to_string()))?;
         let request = self.http.get(url).query(&[("fields", "id,name,account{id,name}")]);
         let request = request.bearer_auth(token.expose_secret()).timeout(PATIENCE);
-        let answer =
-            Answer::to(request, CALL.to_owned(), false).await.map_err(|error| unavailable(&error))?;
+        let answer = Answer::to(Paid::by_nobody(), request, CALL.to_owned(), false)
+            .await
+            .map_err(|error| unavailable(&error))?;
         whose(&answer)
     }
 
@@ -141,7 +142,9 @@ impl Clio {
         let url = url.map_err(|error| ClioError::Unavailable(error.to_string()))?;
         let request = self.http.post(url).form(&[("token", token.expose_secret())]);
         let request = request.bearer_auth(token.expose_secret()).timeout(PATIENCE);
-        let answer = Answer::to(request, CALL.to_owned(), true).await.map_err(|error| unavailable(&error))?;
+        let answer = Answer::to(Paid::by_nobody(), request, CALL.to_owned(), true)
+            .await
+            .map_err(|error| unavailable(&error))?;
         if answer.status.is_success() {
             return Ok(());
         }
@@ -177,7 +180,7 @@ impl Sender {
         };
         let request = reqwest::Request::try_from(request).map_err(unusable)?;
         let request = reqwest::RequestBuilder::from_parts(self.http.clone(), request).timeout(PATIENCE);
-        response_of(Answer::to(request, self.call.to_owned(), true).await?)
+        response_of(Answer::to(Paid::by_nobody(), request, self.call.to_owned(), true).await?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use databridge_http::{Answer, CallError, ClientError, ErrorClass, Gate, LimitReport, Pass};
+use databridge_http::{Answer, Budget, CallError, ClientError, ErrorClass, Gate, LimitReport, Pass};
 use databridge_runtime::{Clock, pass_failpoint};
 use reqwest::header::{HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode};
@@ -40,6 +40,7 @@ struct Inner {
     root: Url,
     tokens: Arc<dyn TokenSource>,
     gate: Gate,
+    budget: Budget,
     clock: Clock,
 }
 
@@ -62,7 +63,13 @@ pub(crate) struct Write<'a> {
 
 impl ClioClient {
     /// A client of the account to which the tokens belong, at `https://app.clio.com` or another region's host.
-    pub fn new(host: &Url, tokens: Arc<dyn TokenSource>, clock: Clock) -> Result<Self, OpenError> {
+    /// Its calls are paid from the budget.
+    pub fn new(
+        host: &Url,
+        tokens: Arc<dyn TokenSource>,
+        budget: Budget,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
         if host.cannot_be_a_base() || host.host().is_none() {
             return Err(OpenError::Address);
         }
@@ -72,7 +79,7 @@ impl ClioClient {
         root.set_path(&format!("{}/{}", host.path().trim_end_matches('/'), api::ROOT));
         let http = databridge_http::client("clio-bridge")?;
         let gate = Gate::new(clock.clone(), Duration::from_secs(api::WINDOW_SECONDS));
-        Ok(Self { inner: Arc::new(Inner { http, root, tokens, gate, clock }) })
+        Ok(Self { inner: Arc::new(Inner { http, root, tokens, gate, budget, clock }) })
     }
 
     /// The same client, which knows nothing of the limit.
@@ -86,6 +93,7 @@ impl ClioClient {
                 root,
                 tokens,
                 gate: Gate::new(clock.clone(), Duration::from_secs(api::WINDOW_SECONDS)),
+                budget: Budget::none(),
                 clock,
             }),
         }
@@ -222,6 +230,7 @@ impl ClioClient {
         if let Some(data) = &write.data {
             request = request.json(&json!({ "data": data }));
         }
+        let paid = self.inner.budget.pay(&call).await?;
         if kind == Kind::Write {
             pass_failpoint("clio.before-send", format_args!("{}-{}", write.method, kind_in(&write.url)));
         }
@@ -234,7 +243,7 @@ impl ClioClient {
             });
         }
         errand.count();
-        let answer = Answer::to(request, call, kind == Kind::Write).await;
+        let answer = Answer::to(paid, request, call, kind == Kind::Write).await;
         if kind == Kind::Write {
             pass_failpoint("clio.after-send", format_args!("{}-{}", write.method, kind_in(&write.url)));
         }
@@ -319,7 +328,7 @@ mod tests {
 
     fn client(host: &str) -> Result<ClioClient, OpenError> {
         let tokens = FixedToken(Token::new(SecretString::from("t")));
-        ClioClient::new(&Url::parse(host).unwrap(), Arc::new(tokens), Clock::system())
+        ClioClient::new(&Url::parse(host).unwrap(), Arc::new(tokens), Budget::none(), Clock::system())
     }
 
     #[test]

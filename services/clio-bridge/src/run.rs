@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use databridge_bridge::{NEEDS, ServeError, serve};
+use databridge_bridge::{NEEDS, ServeError, budget_of, serve};
 use databridge_broker::async_nats::SubscribeError;
 use databridge_broker::{Broker, BucketError, Needs, names, one_at_a_time, ready};
 use databridge_runtime::{CancellationToken, Clock};
@@ -44,8 +44,10 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    const WITH_FOUND: Needs =
-        Needs { buckets: &[names::INTENTS, names::APPLIED, names::LEASES, names::FOUND], ..NEEDS };
+    const WITH_FOUND: Needs = Needs {
+        buckets: &[names::INTENTS, names::APPLIED, names::LEASES, names::BUDGETS, names::FOUND],
+        ..NEEDS
+    };
     let file = ClioFile::read(&settings.config)?;
     if !ready(&broker, WITH_FOUND, &stop).await {
         return Ok(());
@@ -64,7 +66,8 @@ async fn work(
     stop: CancellationToken,
 ) -> Result<(), RunError> {
     let tokens = AuthServiceTokens::new(broker.clone(), settings.key.derive(PURPOSE), clock.clone());
-    let client = ClioClient::new(&settings.clio_url, Arc::new(tokens), clock.clone())?;
+    let budget = budget_of(broker, &file.system, settings.calls_per_day).await?;
+    let client = ClioClient::new(&settings.clio_url, Arc::new(tokens), budget.clone(), clock.clone())?;
     let catalogue = Catalogue::open(broker, client.clone(), &file.settings, clock.clone()).await?;
     let catalogue = Arc::new(catalogue);
     let desk = BootstrapDesk {
@@ -80,7 +83,7 @@ async fn work(
 
     // An error of one part ends both; a stop lets each finish what it is at.
     tokio::try_join!(
-        serve(broker.clone(), system, stop.clone()).err_into::<RunError>(),
+        serve(broker.clone(), system, budget, stop.clone()).err_into::<RunError>(),
         desk.run(stop).err_into()
     )?;
     Ok(())

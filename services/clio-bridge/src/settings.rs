@@ -34,6 +34,8 @@ pub enum SettingsError {
 pub struct Settings {
     /// Where Clio is (`CLIO_URL`).
     pub clio_url: Url,
+    /// How many calls it may cost a day, where that is bounded (`CLIO_CALLS_PER_DAY`).
+    pub calls_per_day: Option<u32>,
     /// The key under which tokens come (`DATABRIDGE_KEY`).
     pub key: MasterKey,
     /// The config folder (`DATABRIDGE_CONFIG`).
@@ -47,7 +49,8 @@ impl Settings {
         let key = MasterKey::parse(key.databridge_key.expose_secret())?;
         let config = ConfigFolder::from_environment()?;
         Self::check_file(&config)?;
-        Ok(Self { clio_url: clio.clio_url, key, config })
+        let ClioEnv { clio_url, clio_calls_per_day: calls_per_day } = clio;
+        Ok(Self { clio_url, calls_per_day, key, config })
     }
 
     /// Checks what the system file says, without the environment.

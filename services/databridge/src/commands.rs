@@ -1,5 +1,6 @@
 //! The commands that speak to running services.
 
+mod budgets;
 mod by_hand;
 mod conflicts;
 mod cursors;
@@ -25,6 +26,7 @@ use crate::cli::{ConnectArgs, KeyArgs, MigrateArgs, SyncArgs};
 use crate::follow::{self, Story};
 use crate::report;
 
+pub use self::budgets::budgets;
 pub use self::by_hand::audit;
 pub use self::conflicts::conflicts;
 pub use self::cursors::cursors;

@@ -60,6 +60,7 @@ pub async fn run(cli: Cli) -> Result<bool> {
         Command::Plan(args) => commands::plan(&args).await,
         Command::Import(args) => commands::import(&args).await,
         Command::Schedules(args) => commands::schedules(&args).await,
+        Command::Budgets => commands::budgets().await,
         Command::Dead(args) => commands::dead(&args).await,
         Command::Conflicts(args) => commands::conflicts(&args).await,
         Command::Cursors(args) => commands::cursors(&args).await,

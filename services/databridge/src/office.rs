@@ -167,8 +167,8 @@ impl Office {
         services.spawn(async move { Ok(Box::pin(gis_bridge::run(settings, broker, time, token)).await?) });
 
         let broker = self.connect("clio-bridge").await?;
-        let settings =
-            clio_bridge::Settings { clio_url: self.clio.clio_url.clone(), key, config: self.config.clone() };
+        let ClioEnv { clio_url, clio_calls_per_day: calls_per_day } = self.clio.clone();
+        let settings = clio_bridge::Settings { clio_url, calls_per_day, key, config: self.config.clone() };
         let (token, time) = (stop.clone(), clock.clone());
         services.spawn(async move { Ok(Box::pin(clio_bridge::run(settings, broker, time, token)).await?) });
 

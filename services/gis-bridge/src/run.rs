@@ -1,6 +1,6 @@
 //! The service.
 
-use databridge_bridge::{NEEDS, ServeError, serve};
+use databridge_bridge::{NEEDS, ServeError, budget_of, serve};
 use databridge_broker::{Broker, BucketError, one_at_a_time, ready};
 use databridge_http::ClientError;
 use databridge_runtime::{CancellationToken, Clock};
@@ -37,9 +37,10 @@ pub async fn run(
         return Ok(());
     }
     one_at_a_time(&broker, stop, async |stop| {
-        let system = GisSystem::new(settings.clone(), &clock)?;
+        let budget = budget_of(&broker, &settings.system, settings.calls_per_day).await?;
+        let system = GisSystem::new(settings.clone(), budget.clone(), &clock)?;
         tracing::info!("The bridge to the feature service is at work.");
-        Ok(serve(broker.clone(), system, stop).await?)
+        Ok(serve(broker.clone(), system, budget, stop).await?)
     })
     .await
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use databridge_http::{Answer, CallError, ClientError, ErrorClass, RetryPolicy, client, with_retries};
+use databridge_http::{
+    Answer, Budget, CallError, ClientError, ErrorClass, RetryPolicy, client, with_retries,
+};
 use databridge_runtime::Clock;
 use reqwest::RequestBuilder;
 use reqwest::header::REFERER;
@@ -71,6 +73,7 @@ struct Line {
     address: ServiceUrl,
     http: reqwest::Client,
     tokens: Tokens,
+    budget: Budget,
     closed_until: Mutex<Option<Instant>>,
 }
 
@@ -86,11 +89,12 @@ impl FeatureService {
     pub(crate) fn new(
         address: ServiceUrl,
         credential: Credential,
+        budget: Budget,
         clock: Clock,
     ) -> Result<Self, ClientError> {
         let http = client("gis-bridge")?;
-        let tokens = Tokens::new(credential, address.clone(), http.clone(), clock);
-        Ok(Self { line: Arc::new(Line { address, http, tokens, closed_until: Mutex::default() }) })
+        let tokens = Tokens::new(credential, address.clone(), http.clone(), budget.clone(), clock);
+        Ok(Self { line: Arc::new(Line { address, http, tokens, budget, closed_until: Mutex::default() }) })
     }
 
     /// The layer's page (arcgis.md, section 1).
@@ -248,8 +252,9 @@ impl Line {
             None => self.http.get(call.url.clone()),
         };
         request = self.signed(request, bearer);
+        let paid = self.budget.pay(&call.name).await?;
         tally.add();
-        let answer = Answer::to(request, call.name.clone(), call.writes).await?;
+        let answer = Answer::to(paid, request, call.name.clone(), call.writes).await?;
         let body = refusal::body_of(&answer, call.writes)?;
         Ok(Reply { body, server_time: answer.server_time() })
     }

@@ -227,6 +227,7 @@ pub struct ServiceSettings {
     pub(crate) attachments: BTreeMap<CollectionName, AttachmentPart>,
     pub(crate) address: ServiceUrl,
     pub(crate) credential: Credential,
+    pub(crate) calls_per_day: Option<u32>,
 }
 
 impl ServiceSettings {
@@ -240,6 +241,7 @@ impl ServiceSettings {
             attachments,
             address: ServiceUrl::parse(&settings.gis.gis_service_url)?,
             credential: Credential::of(&settings.gis)?,
+            calls_per_day: settings.gis.gis_calls_per_day,
         })
     }
 }

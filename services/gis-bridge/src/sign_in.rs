@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use databridge_http::{Answer, CallError, ErrorClass};
+use databridge_http::{Answer, Budget, CallError, ErrorClass};
 use databridge_runtime::Clock;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
@@ -35,6 +35,7 @@ pub(crate) struct Tokens {
     credential: Credential,
     address: ServiceUrl,
     http: reqwest::Client,
+    budget: Budget,
     clock: Clock,
     held: Mutex<Held>,
 }
@@ -54,9 +55,10 @@ impl Tokens {
         credential: Credential,
         address: ServiceUrl,
         http: reqwest::Client,
+        budget: Budget,
         clock: Clock,
     ) -> Self {
-        Self { credential, address, http, clock, held: Mutex::default() }
+        Self { credential, address, http, budget, clock, held: Mutex::default() }
     }
 
     /// Whether tokens are bound to the `Referer`, which must then go with every call.
@@ -152,7 +154,8 @@ impl Tokens {
         ];
         let request =
             self.http.post(url).header(reqwest::header::REFERER, self.address.referer()).form(&form);
-        let answer = Answer::to(request, "POST generateToken".to_owned(), false).await?;
+        let paid = self.budget.pay("POST generateToken").await?;
+        let answer = Answer::to(paid, request, "POST generateToken".to_owned(), false).await?;
         let (token, ends) = given(&answer)?;
         held.made += 1;
         let bearer = header(&token, held.made)?;
@@ -172,7 +175,8 @@ impl Tokens {
             failed("GIS_SERVICE_URL has no /rest/services in it, so where tokens are made cannot be found; use GIS_TOKEN")
         })?;
         info.set_query(Some("f=json"));
-        let answer = Answer::to(self.http.get(info), "GET rest/info".to_owned(), false).await?;
+        let paid = self.budget.pay("GET rest/info").await?;
+        let answer = Answer::to(paid, self.http.get(info), "GET rest/info".to_owned(), false).await?;
         let body = refusal::body_of(&answer, false)?;
         let told = token_url_in(&body)
             .ok_or_else(|| failed("the server tells no tokenServicesUrl; use GIS_TOKEN"))?;

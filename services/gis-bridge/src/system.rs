@@ -9,7 +9,7 @@ use databridge_bridge::{
     ContentProvider, Effect, OutsideSystem, Page, PushTask, Shown, Span, Start, effect_of_error,
     unknown_collection,
 };
-use databridge_http::{CallError, ClientError, ErrorClass};
+use databridge_http::{Budget, CallError, ClientError, ErrorClass};
 use databridge_model::{CollectionName, SystemName};
 use databridge_runtime::Clock;
 
@@ -40,9 +40,10 @@ enum Kind<'a> {
 }
 
 impl GisSystem {
-    /// The system of these settings. Nothing is called yet.
-    pub fn new(settings: ServiceSettings, clock: &Clock) -> Result<Self, ClientError> {
-        let service = Arc::new(FeatureService::new(settings.address, settings.credential, clock.clone())?);
+    /// The system of these settings, whose calls are paid from the budget. Nothing is called yet.
+    pub fn new(settings: ServiceSettings, budget: Budget, clock: &Clock) -> Result<Self, ClientError> {
+        let ServiceSettings { address, credential, .. } = settings;
+        let service = Arc::new(FeatureService::new(address, credential, budget, clock.clone())?);
         let collection = |(name, (declared, part)): (CollectionName, _)| {
             let service = Arc::clone(&service);
             let system = settings.system.clone();

@@ -68,7 +68,13 @@ impl Processes {
             ("DATABRIDGE_KEY", office.key.databridge_key.expose_secret().to_owned()),
             ("DATABRIDGE_CONFIG", config.display().to_string()),
         ];
-        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let budgets = [
+            ("CLIO_CALLS_PER_DAY", office.clio.clio_calls_per_day),
+            ("GIS_CALLS_PER_DAY", office.gis.gis_calls_per_day),
+        ];
+        let budgets = budgets.into_iter().filter_map(|(name, calls)| Some((name, calls?.to_string())));
+        let environment =
+            environment.into_iter().chain(budgets).map(|(name, value)| (name.to_owned(), value)).collect();
         let signs_in = office.nats.nats_user.is_some();
         let program = program.map_or_else(Program::under_test, Ok)?;
         let mut processes = Self { program, environment, listen, signs_in, running: BTreeMap::new() };

@@ -49,6 +49,7 @@ pub async fn run(service: Service, listen: SocketAddr) -> anyhow::Result<()> {
             let broker = connect("clio-bridge").await?;
             let settings = clio_bridge::Settings {
                 clio_url: office.clio.clio_url.clone(),
+                calls_per_day: office.clio.clio_calls_per_day,
                 key: MasterKey::parse(office.key.databridge_key.expose_secret())?,
                 config: office.config.clone(),
             };

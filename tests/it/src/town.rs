@@ -50,6 +50,10 @@ pub struct TownOptions {
     pub gis_token: Option<&'static str>,
     /// Name and password for the map (`GIS_USERNAME`, `GIS_PASSWORD`).
     pub gis_login: Option<(&'static str, &'static str)>,
+    /// How many calls a day Clio may cost (`CLIO_CALLS_PER_DAY`).
+    pub clio_calls_per_day: Option<u32>,
+    /// How many calls a day the map may cost (`GIS_CALLS_PER_DAY`).
+    pub gis_calls_per_day: Option<u32>,
     /// Seconds after which a dead worker's message comes again.
     pub ack_wait_seconds: u64,
     /// Each service as a user of its own, with the rights that config/nats.conf gives it. Needs `processes`.
@@ -78,6 +82,8 @@ impl Default for TownOptions {
             connected: true,
             gis_token: None,
             gis_login: None,
+            clio_calls_per_day: None,
+            gis_calls_per_day: None,
             ack_wait_seconds: 30,
             rights: false,
             nats_config: "",
@@ -223,7 +229,7 @@ impl Town {
             } else {
                 at
             },
-            clio: ClioEnv { clio_url: sandbox.url() },
+            clio: ClioEnv { clio_calls_per_day: options.clio_calls_per_day, ..ClioEnv::at(sandbox.url()) },
             clio_app: ClioAppEnv {
                 clio_api_key: "test-key".to_owned(),
                 clio_api_secret: SecretString::from(client_secret),
@@ -234,6 +240,7 @@ impl Town {
                 gis_token: options.gis_token.map(SecretString::from),
                 gis_username: options.gis_login.map(|(username, _)| username.to_owned()),
                 gis_password: options.gis_login.map(|(_, password)| SecretString::from(password)),
+                gis_calls_per_day: options.gis_calls_per_day,
             },
             key: KeyEnv { databridge_key: MasterKey::generate(&mut rand::rngs::OsRng)? },
             config: ConfigFolder::read(&config)?,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use databridge_broker::Broker;
 use databridge_broker::async_nats::{Message, Subject};
-use databridge_http::{CallError, ErrorClass};
+use databridge_http::{Budget, CallError, ErrorClass};
 use databridge_model::{
     CollectionName, ContentObject, ContentReply, ContentRequest, Failure, FailureClass, KeyToken, SystemName,
     decode, subject,
@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::store::{ContentStore, name_of};
 use super::{ContentError, OfferedContent};
+use crate::budget::{is_for_the_budget, until_open};
 
 /// Contents that a bridge brings at once.
 const MOST_AT_ONCE: usize = 4;
@@ -51,6 +52,7 @@ pub async fn serve_content(
     broker: Broker,
     system: SystemName,
     provider: impl ContentProvider,
+    budget: Budget,
     stop: CancellationToken,
 ) -> Result<(), ContentError> {
     let unheard = |error: &dyn std::error::Error| ContentError::Store(error.to_string());
@@ -59,6 +61,7 @@ pub async fn serve_content(
         store: ContentStore::open(&broker).await?,
         broker,
         provider,
+        budget,
         transfers: Semaphore::new(MOST_AT_ONCE),
         turns: Mutex::default(),
         stop: stop.clone(),
@@ -89,6 +92,7 @@ struct ContentDesk<P> {
     broker: Broker,
     store: ContentStore,
     provider: P,
+    budget: Budget,
     transfers: Semaphore,
     /// One request for each content at a time: the second finds what the first has brought.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
@@ -145,7 +149,7 @@ impl<P: ContentProvider> ContentDesk<P> {
             .ok_or_else(|| invalid(format!("`{token}` tells no id; it should be `=i` and the encoded id")))?;
         let system = SystemName::parse(system).map_err(|error| invalid(error.to_string()))?;
         let name = CollectionName::parse(collection).map_err(|error| invalid(error.to_string()))?;
-        decode::<ContentRequest>("a request for a content", &request.payload)
+        let ContentRequest { run } = decode("a request for a content", &request.payload)
             .map_err(|error| invalid(error.to_string()))?;
 
         let turn = self.turn(request.subject.as_str());
@@ -153,7 +157,14 @@ impl<P: ContentProvider> ContentDesk<P> {
         let Ok(_transfer) = self.transfers.acquire().await else {
             return Err(ContentError::Store("the bridge is stopping".to_owned()).into());
         };
-        let offered = self.provider.open(&name, &id).await?;
+        let offered = loop {
+            until_open(&self.budget, &self.broker, &system, run).await;
+            match self.provider.open(&name, &id).await {
+                Ok(offered) => break offered,
+                Err(error) if is_for_the_budget(&self.budget, &error).await => {}
+                Err(error) => return Err(error),
+            }
+        };
         let object = name_of(&system, &name, &token, offered.size);
         if let Some(there) = self.store.whole(&object).await?.filter(|there| there.size == offered.size) {
             return Ok(there);

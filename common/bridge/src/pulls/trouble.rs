@@ -11,8 +11,8 @@ pub(super) enum Trouble {
     /// Not at the moment.
     #[error("{0}")]
     Again(String),
-    /// Not while its system has asked not to be called; its run has been told.
-    #[error("its system has asked not to be called")]
+    /// Not while its system is not to be called; its run has been told.
+    #[error("its system is not to be called")]
     Resting,
 }
 

@@ -9,8 +9,8 @@ use chrono::TimeDelta;
 use databridge_broker::{
     Broker, Bucket, BucketError, ConsumerPlan, Envelope, Job, PublishError, keep_alive, names,
 };
-use databridge_http::CallError;
 use databridge_http::policy::MOST_ATTEMPTS;
+use databridge_http::{Budget, CallError};
 use databridge_model::subject::{self, Lane};
 use databridge_model::{
     CollectionName, Failure, FailureClass, KeyToken, Outcome, OutcomeResult, PushId, PushRequest, SystemName,
@@ -27,7 +27,8 @@ use crate::{Applied, Earlier, Effect, Intent, OutsideSystem, PushTask, StillMine
 /// Deals with pushes.
 pub(super) struct Desk<S> {
     broker: Broker,
-    system: Arc<S>,
+    pub(super) system: Arc<S>,
+    pub(super) budget: Budget,
     intents: Bucket<Intent>,
     applied: Bucket<Applied>,
     worker: String,
@@ -73,6 +74,7 @@ impl<S: OutsideSystem> Desk<S> {
     pub(super) async fn open(
         broker: Broker,
         system: Arc<S>,
+        budget: Budget,
         queues: Vec<ConsumerPlan>,
     ) -> Result<Self, BucketError> {
         Ok(Self {
@@ -81,6 +83,7 @@ impl<S: OutsideSystem> Desk<S> {
             applied: broker.bucket(names::APPLIED).await?,
             worker: broker.new_worker_name(),
             system,
+            budget,
             broker,
             under_way: UnderWay::default(),
         })

@@ -8,7 +8,7 @@ use databridge_runtime::CancellationToken;
 use tokio::task::JoinSet;
 
 use super::desk::Desk;
-use super::{Lanes, finish, tell_of_panic};
+use super::{Lanes, capacity, finish, tell_of_panic};
 use crate::OutsideSystem;
 
 /// The most that are done at once.
@@ -18,12 +18,7 @@ pub(super) const MOST_LONG: usize = 4;
 pub(super) const LONG_ONES_APART: Duration = Duration::from_secs(10);
 
 /// Deals with them until told to stop.
-pub(super) async fn run<S: OutsideSystem>(
-    system: &S,
-    lanes: &Lanes,
-    desk: &Arc<Desk<S>>,
-    stop: &CancellationToken,
-) {
+pub(super) async fn run<S: OutsideSystem>(lanes: &Lanes, desk: &Arc<Desk<S>>, stop: &CancellationToken) {
     let mut under_way = JoinSet::new();
     while !stop.is_cancelled() {
         while let Some(ended) = under_way.try_join_next() {
@@ -33,7 +28,7 @@ pub(super) async fn run<S: OutsideSystem>(
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = under_way.join_next(), if room == 0 => tell_of_panic(ended),
-            jobs = async { lanes.next(system.capacity().await.min(room)).await.1 }, if room > 0 => {
+            jobs = async { lanes.next(capacity(desk).await.min(room)).await.1 }, if room > 0 => {
                 for job in jobs {
                     under_way.spawn(Arc::clone(desk).deal_with(vec![job]));
                 }

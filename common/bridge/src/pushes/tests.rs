@@ -7,7 +7,7 @@ use std::time::Duration;
 use databridge_broker::async_nats::Subscriber;
 use databridge_broker::{Broker, Envelope, ensure_topology, names};
 use databridge_config::env::NatsEnv;
-use databridge_http::CallError;
+use databridge_http::{Budget, CallError};
 use databridge_model::subject::{self, Lane};
 use databridge_model::{
     CollectionName, Fields, KeyToken, Op, Outcome, OutcomeResult, PushId, PushRequest, Source, SystemName,
@@ -162,7 +162,7 @@ impl Bench {
         let outcomes = broker.client().subscribe("outcome.>").await.unwrap();
         broker.client().flush().await.unwrap();
         let stop = CancellationToken::new();
-        let pushes = Pushes::new(broker.clone(), Arc::new(system.clone()));
+        let pushes = Pushes::new(broker.clone(), Arc::new(system.clone()), Budget::none());
         let worker = tokio::spawn(pushes.run(stop.clone()));
         Self { broker, system, outcomes, stop, worker, nats }
     }

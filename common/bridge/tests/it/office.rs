@@ -8,7 +8,7 @@ use bytes::Bytes;
 use databridge_bridge::{ContentError, ContentProvider, OfferedContent, serve_content};
 use databridge_broker::{Broker, ensure_topology};
 use databridge_config::env::NatsEnv;
-use databridge_http::{CallError, ErrorClass};
+use databridge_http::{Budget, CallError, ErrorClass};
 use databridge_model::{CollectionName, Name, Source};
 use databridge_nats_server::NatsServer;
 use databridge_runtime::{CancellationToken, Clock};
@@ -113,7 +113,8 @@ impl Office {
 
     /// Serves the contents of a shelf; returns when it can be asked.
     pub(crate) async fn serve(&self, of: &Shelf) -> JoinHandle<Result<(), ContentError>> {
-        let serving = serve_content(self.broker.clone(), name("gis"), of.clone(), self.stop.clone());
+        let serving =
+            serve_content(self.broker.clone(), name("gis"), of.clone(), Budget::none(), self.stop.clone());
         let serving = tokio::spawn(serving);
         let probe = || self.broker.client().request("content.gis.photos.probe", "".into());
         within(async { while probe().await.is_err() {} }).await;

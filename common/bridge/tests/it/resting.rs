@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use databridge_bridge::{Effect, Next, OutsideSystem, Page, Pulls, PushTask, Shown, Span, Start};
 use databridge_broker::{Envelope, names};
-use databridge_http::CallError;
+use databridge_http::{Budget, CallError};
 use databridge_model::{CollectionName, Key, Listed, SyncRequest, SystemName, Waiting};
 use databridge_runtime::CancellationToken;
 use futures::StreamExt;
@@ -100,7 +100,7 @@ async fn a_listing_that_meets_a_rest_of_an_hour_tells_its_run_stops_at_once_and_
     let mut told = client.subscribe("run.*.waiting").await.unwrap();
     let mut listed = client.subscribe("run.*.listed").await.unwrap();
     let begin = |stop: &CancellationToken| {
-        tokio::spawn(Pulls::new(office.broker.clone(), Arc::clone(&system)).run(stop.clone()))
+        tokio::spawn(Pulls::new(office.broker.clone(), Arc::clone(&system), Budget::none()).run(stop.clone()))
     };
     let stop = CancellationToken::new();
     let working = begin(&stop);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use databridge_bridge::{Effect, Next, OutsideSystem, Page, Pulls, PushTask, Shown, Span, Start};
 use databridge_broker::Envelope;
 use databridge_broker::async_nats::jetstream::consumer::pull;
-use databridge_http::{CallError, ErrorClass};
+use databridge_http::{Budget, CallError, ErrorClass};
 use databridge_model::{CollectionName, Key, Listed, Mode, SyncRequest, SystemName};
 use futures::StreamExt;
 use tokio::sync::Semaphore;
@@ -111,7 +111,8 @@ async fn listed(office: &Office, count: usize) -> Vec<Listed> {
 }
 
 fn serve(office: &Office, register: &Arc<Register>) {
-    tokio::spawn(Pulls::new(office.broker.clone(), Arc::clone(register)).run(office.stop.clone()));
+    let (broker, stop) = (office.broker.clone(), office.stop.clone());
+    tokio::spawn(Pulls::new(broker, Arc::clone(register), Budget::none()).run(stop));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use databridge_http::{Answer, CallError, ErrorClass, client};
+use databridge_http::{Answer, CallError, ErrorClass, Paid, client};
 use serde_json::Value as Json;
 
 use crate::server::{Server, answer};
@@ -8,7 +8,7 @@ use crate::server::{Server, answer};
 async fn called(answer: &str, writes: bool) -> Result<Answer, CallError> {
     let server = Server::answering(&[answer]).await;
     let request = client("test").unwrap().get(server.url("/matters"));
-    Answer::to(request, "GET matters".to_owned(), writes).await
+    Answer::to(Paid::by_nobody(), request, "GET matters".to_owned(), writes).await
 }
 
 /// An address at which nobody listens.
@@ -93,7 +93,7 @@ async fn an_answer_that_breaks_off_is_transient_for_a_read_and_unknown_for_a_wri
 #[tokio::test]
 async fn a_write_that_was_never_sent_is_not_in_doubt() {
     let request = client("test").unwrap().post(nobody().await);
-    let error = Answer::to(request, "POST matters".to_owned(), true).await.unwrap_err();
+    let error = Answer::to(Paid::by_nobody(), request, "POST matters".to_owned(), true).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Transient);
     assert!(error.message.contains("no connection"), "{error}");
 }
@@ -104,7 +104,8 @@ async fn a_server_that_keeps_silent_is_given_up_in_time() {
     let url = format!("http://{}/", silent.local_addr().unwrap());
     for (writes, class) in [(false, ErrorClass::Transient), (true, ErrorClass::Unknown)] {
         let request = client("test").unwrap().get(&url).timeout(Duration::from_millis(100));
-        let error = Answer::to(request, "GET matters".to_owned(), writes).await.unwrap_err();
+        let error =
+            Answer::to(Paid::by_nobody(), request, "GET matters".to_owned(), writes).await.unwrap_err();
         assert_eq!(error.class, class);
         assert!(error.message.contains("no answer in time"), "{error}");
     }

@@ -1,7 +1,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use databridge_http::{Answer, CallError, ErrorClass, RetryPolicy, client, with_retries};
+use databridge_http::{Answer, CallError, ErrorClass, Paid, RetryPolicy, client, with_retries};
 
 use crate::server::{Server, answer};
 
@@ -87,7 +87,7 @@ async fn a_server_that_recovers_is_answered_in_the_end() {
     let server = Server::answering(&["", "HTTP/1.1 200 OK\r\n", &answer("200 OK", "", "{\"a\":1}")]).await;
     let client = client("test").unwrap();
     let answer = with_retries(policy(4), async || {
-        Answer::to(client.get(server.url("/")), "GET /".to_owned(), false).await
+        Answer::to(Paid::by_nobody(), client.get(server.url("/")), "GET /".to_owned(), false).await
     })
     .await
     .unwrap();

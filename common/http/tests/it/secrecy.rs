@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use databridge_http::{Answer, CallError, client};
+use databridge_http::{Answer, CallError, Paid, client};
 
 use crate::server::{Server, answer};
 
@@ -11,7 +11,7 @@ async fn failed(url: String) -> CallError {
         .bearer_auth("hunter2")
         .query(&[("token", "hunter2")])
         .timeout(Duration::from_millis(300));
-    match Answer::to(request, "POST matters".to_owned(), true).await {
+    match Answer::to(Paid::by_nobody(), request, "POST matters".to_owned(), true).await {
         Ok(answer) => answer.json::<serde_json::Value>(true).unwrap_err(),
         Err(error) => error,
     }

@@ -247,5 +247,5 @@ fn settings(sandbox: &Sandbox, base: &Url, key: &str) -> Settings {
         clio_callback_url: base.join("callback").unwrap(),
     };
     let key = KeyEnv { databridge_key: key.to_owned().into() };
-    Settings::new(ClioEnv { clio_url: sandbox.url() }, app, &key).unwrap()
+    Settings::new(ClioEnv::at(sandbox.url()), app, &key).unwrap()
 }

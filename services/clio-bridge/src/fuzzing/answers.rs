@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use databridge_http::Answer;
 use databridge_http::fuzzing::{answer_of, is_for_a_person, upload_client};
+use databridge_http::{Answer, Budget};
 use databridge_runtime::Clock;
 use secrecy::SecretString;
 use serde_json::Value as Json;
@@ -67,7 +67,8 @@ fn new_client() -> Option<ClioClient> {
     static HTTP: OnceLock<Option<ClioClient>> = OnceLock::new();
     let make = || {
         let tokens = FixedToken(Token::new(SecretString::from("t")));
-        ClioClient::new(&Url::parse("https://app.clio.com").ok()?, Arc::new(tokens), Clock::system()).ok()
+        let host = Url::parse("https://app.clio.com").ok()?;
+        ClioClient::new(&host, Arc::new(tokens), Budget::none(), Clock::system()).ok()
     };
     HTTP.get_or_init(make).as_ref().map(ClioClient::anew)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use clio_bridge::{ClioClient, ClioSystem, ContentSource, Token, TokenError, TokenSource};
 use databridge_bridge::{Effect, Wait};
+use databridge_http::Budget;
 use databridge_model::{FailureClass, OutcomeResult, PushRequest};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -83,7 +84,8 @@ impl Desk {
         let matter = office.add("E-1", &[]).await.id;
         let tokens = Renewing::at(&office);
         let source = Arc::clone(&tokens) as Arc<dyn TokenSource>;
-        let client = ClioClient::new(&office.sandbox.url(), source, office.clock.clone()).unwrap();
+        let client =
+            ClioClient::new(&office.sandbox.url(), source, Budget::none(), office.clock.clone()).unwrap();
         let contents = Attachments::of(b"roof") as Arc<dyn ContentSource>;
         let catalogue = Arc::clone(&office.catalogue);
         let system = ClioSystem::new(office.file.clone(), client, catalogue, contents).unwrap();

@@ -15,6 +15,7 @@ use databridge_broker::async_nats::jetstream::kv;
 use databridge_broker::{Broker, names};
 use databridge_config::ConfigFolder;
 use databridge_config::env::NatsEnv;
+use databridge_http::Budget;
 use databridge_model::subject::Lane;
 use databridge_model::{
     CollectionName, Fields, Op, OutcomeResult, Parked, PushId, PushRequest, RunId, Target, Value,
@@ -115,7 +116,7 @@ impl Office {
         let bucket = kv::Config { bucket: names::FOUND.to_owned(), ..kv::Config::default() };
         broker.jetstream().create_or_update_key_value(bucket).await.unwrap();
         let token = FixedToken(Token::new(access_token(&admin, &sandbox.url()).await));
-        let client = ClioClient::new(&sandbox.url(), Arc::new(token), clock.clone()).unwrap();
+        let client = ClioClient::new(&sandbox.url(), Arc::new(token), Budget::none(), clock.clone()).unwrap();
         let file = ClioFile::read(&config()).unwrap();
         let catalogue =
             Catalogue::open(&broker, client.clone(), &file.settings, clock.clone()).await.unwrap();

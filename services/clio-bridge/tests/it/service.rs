@@ -71,8 +71,12 @@ async fn the_service_bootstraps_on_request_and_answers_a_push() {
     let token = access_token(&office.admin, &office.sandbox.url()).await;
     let (_asked, _auth) = play_auth_service(&office, token.clone(), token).await;
     let stop = CancellationToken::new();
-    let settings =
-        Settings { clio_url: office.sandbox.url(), key: MasterKey::parse(KEY).unwrap(), config: config() };
+    let settings = Settings {
+        clio_url: office.sandbox.url(),
+        calls_per_day: None,
+        key: MasterKey::parse(KEY).unwrap(),
+        config: config(),
+    };
     ensure_topology(&office.broker).await.unwrap();
     let service = tokio::spawn(run(settings, office.broker.clone(), office.clock.clone(), stop.clone()));
 

@@ -59,13 +59,14 @@ impl Stage {
 
         let office = Office {
             nats: NatsEnv::at(nats.url().clone()),
-            clio: ClioEnv { clio_url: sandbox.url() },
+            clio: ClioEnv::at(sandbox.url()),
             clio_app: app,
             gis: GisEnv {
                 gis_service_url: sandbox.gis_service_url(),
                 gis_token: None,
                 gis_username: None,
                 gis_password: None,
+                gis_calls_per_day: None,
             },
             key: KeyEnv { databridge_key: key(args.keep.as_deref())? },
             // The demo asks for each sync itself, and counts what it costs: nothing comes by the clock.

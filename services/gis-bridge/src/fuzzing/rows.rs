@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, TimeDelta};
 use databridge_bridge::{Next, Span};
 use databridge_config::Collection;
+use databridge_http::Budget;
 use databridge_http::fuzzing::is_for_a_person;
 use databridge_model::{FieldType, Fields, Name, Op, PushRequest};
 use databridge_runtime::Clock;
@@ -225,7 +226,7 @@ fn service() -> Option<Arc<FeatureService>> {
     static SERVICE: OnceLock<Option<Arc<FeatureService>>> = OnceLock::new();
     let make = || {
         let url = Url::parse("https://h/arcgis/rest/services/L/FeatureServer").ok()?;
-        FeatureService::new(ServiceUrl::parse(&url).ok()?, Credential::None, Clock::system())
+        FeatureService::new(ServiceUrl::parse(&url).ok()?, Credential::None, Budget::none(), Clock::system())
             .ok()
             .map(Arc::new)
     };

@@ -70,6 +70,7 @@ impl Line {
     ) -> Result<Download, Refusal> {
         // Compressed, the length would not be told, and most attachments are compressed files already.
         let request = self.http.get(url.clone()).timeout(LONGEST).header(ACCEPT_ENCODING, "identity");
+        let _paid = self.budget.pay(name).await?;
         tally.add();
         let call = name.to_owned();
         let sent = self.signed(request, bearer).send().await;

@@ -6,6 +6,7 @@ use std::path::Path;
 use databridge_bridge::{Effect, Next, OutsideSystem, Page, PushTask, Shown, Span, Start, StillMine};
 use databridge_config::env::GisEnv;
 use databridge_config::{ConfigFolder, SystemFile};
+use databridge_http::Budget;
 use databridge_model::subject::Lane;
 use databridge_model::{CollectionName, Fields, OutcomeResult, PushRequest};
 use databridge_runtime::Clock;
@@ -135,7 +136,7 @@ pub(crate) fn system(url: &str, env: &[(&str, &str)]) -> GisSystem {
 }
 
 fn system_by(clock: &Clock, url: &str, env: &[(&str, &str)]) -> GisSystem {
-    GisSystem::new(ServiceSettings::read(&settings(url, env)).unwrap(), clock).unwrap()
+    GisSystem::new(ServiceSettings::read(&settings(url, env)).unwrap(), Budget::none(), clock).unwrap()
 }
 
 pub(crate) fn task(push: Json) -> PushTask {

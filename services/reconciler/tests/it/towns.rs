@@ -9,7 +9,7 @@ use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
 use databridge_broker::{Broker, async_nats, ensure_topology};
 use databridge_config::env::NatsEnv;
 use databridge_config::{Collection, ConfigFolder};
-use databridge_http::CallError;
+use databridge_http::{Budget, CallError};
 use databridge_model::{
     CollectionName, Fields, Key, Op, OutcomeResult, PushRequest, RunEvent, SystemName, Value,
 };
@@ -294,9 +294,9 @@ impl Town {
         for system in [map.clone(), office.clone()] {
             let (broker, stop) = (connect().await.unwrap(), stop.clone());
             let system = Arc::new(system);
-            let pulls = Pulls::new(broker.clone(), Arc::clone(&system)).run(stop.clone());
+            let pulls = Pulls::new(broker.clone(), Arc::clone(&system), Budget::none()).run(stop.clone());
             tokio::spawn(async move { Box::pin(pulls).await.unwrap() });
-            let pushes = Pushes::new(broker, system).run(stop);
+            let pushes = Pushes::new(broker, system, Budget::none()).run(stop);
             tokio::spawn(async move { Box::pin(pushes).await.unwrap() });
         }
         let (of_reconciler, until) = (connect().await.unwrap(), stop.clone());

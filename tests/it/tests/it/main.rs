@@ -7,6 +7,7 @@ mod bad_answers;
 mod bad_input;
 mod bad_messages;
 mod both_ways;
+mod budgets;
 mod calls;
 mod calls_whole;
 mod clocks;

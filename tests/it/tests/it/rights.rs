@@ -32,6 +32,9 @@ async fn town_with(litigations: usize, nats_config: &'static str) -> anyhow::Res
         config: whole_config(),
         processes: true,
         rights: true,
+        // The calls are counted, too.
+        clio_calls_per_day: Some(10_000),
+        gis_calls_per_day: Some(10_000),
         ack_wait_seconds: 5,
         ..TownOptions::default()
     })
@@ -72,6 +75,8 @@ async fn each_service_does_all_its_work_with_its_own_rights() -> Result {
     }
     town.cycle().await?;
     town.assert_same().await?;
+    let counts = town.broker.bucket::<Value>(names::BUDGETS).await?.all().await?;
+    assert_eq!(counts.len(), 2, "both bridges have counted: {counts:?}");
     // A message that nobody can read is buried by whoever meets it.
     town.broker.publish("sync.request.gis".to_owned(), &"no request", &Envelope::default()).await?;
     town.broker.publish("push.live.clio.matters.X".to_owned(), &"no push", &Envelope::default()).await?;
@@ -146,10 +151,13 @@ async fn beyond_its_rights_each_user_is_refused() -> Result {
         ("gis-bridge", "$JS.API.DIRECT.GET.KV_links.$KV.links.x"),
         ("gis-bridge", "$JS.API.STREAM.DELETE.PULL"),
         ("gis-bridge", "auth.token.clio"),
+        ("gis-bridge", "$KV.budgets.clio"),
         ("clio-bridge", "pull.gis.active_litigations.X"),
         ("clio-bridge", "$JS.API.CONSUMER.MSG.NEXT.PUSH.gis-live"),
         ("clio-bridge", "$JS.API.DIRECT.GET.KV_tokens.$KV.tokens.clio"),
         ("clio-bridge", "$KV.tokens.clio"),
+        ("clio-bridge", "$KV.budgets.gis"),
+        ("clio-bridge", "$JS.API.DIRECT.GET.KV_budgets.$KV.budgets.gis"),
         ("clio-bridge", "sync.request.clio"),
         ("reconciler", "pull.gis.active_litigations.X"),
         ("reconciler", "outcome.clio.matters.X"),

@@ -34,7 +34,7 @@ fn databridge(nats: &str, arguments: &[&str]) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-async fn ended(nats: &str, arguments: &[&str]) -> anyhow::Result<(Output, String, String)> {
+pub(crate) async fn ended(nats: &str, arguments: &[&str]) -> anyhow::Result<(Output, String, String)> {
     let output = tokio::time::timeout(PATIENCE, databridge(nats, arguments)?.output());
     let output = output.await.with_context(|| format!("{arguments:?} does not end"))??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -43,7 +43,7 @@ async fn ended(nats: &str, arguments: &[&str]) -> anyhow::Result<(Output, String
 }
 
 /// The `waiting` events of all runs.
-async fn waiting(town: &Town) -> anyhow::Result<Vec<(String, Waiting)>> {
+pub(crate) async fn waiting(town: &Town) -> anyhow::Result<Vec<(String, Waiting)>> {
     let events = town.messages(names::RUN).await?;
     let waiting = events.iter().filter(|event| event.subject.ends_with(".waiting"));
     waiting.map(|event| Ok((event.subject.clone(), serde_json::from_slice(&event.body)?))).collect()
