@@ -216,15 +216,17 @@ impl State {
 
     fn heed(&mut self, call: &Pass, report: LimitReport) {
         let window = call.gate.shared.window;
-        let is_other_limit = report.limit != self.limit;
+        // No system means a limit of no calls at all, and after one nothing would ever ask again.
+        let limit = report.limit.max(1);
+        let is_other_limit = limit != self.limit;
         if is_other_limit && call.number < self.newest {
             return;
         }
         self.newest = self.newest.max(call.number);
-        self.limit = report.limit;
+        self.limit = limit;
         let begun_after = u32::try_from(self.begun - call.number).unwrap_or(u32::MAX);
-        let remaining = report.remaining.min(report.limit);
-        if report.limit - remaining > call.ours.saturating_add(begun_after) {
+        let remaining = report.remaining.min(limit);
+        if limit - remaining > call.ours.saturating_add(begun_after) {
             self.others_until = Some(self.looked_at + window);
         }
         let left = remaining.saturating_sub(call.beside.saturating_add(begun_after));

@@ -260,3 +260,15 @@ fn a_window_that_would_end_in_a_thousand_years_and_a_wait_without_end_close_it_f
     clock.advance(TimeDelta::hours(25));
     assert!(gate.try_pass().is_ok());
 }
+
+#[test]
+fn a_limit_of_no_calls_at_all_leaves_one_that_asks_again() {
+    let (gate, clock) = gate();
+    let nothing = LimitReport { limit: 0, ..report(&clock, 0, 9) };
+    gate.try_pass().unwrap().report(nothing);
+    clock.advance(TimeDelta::seconds(10));
+    // The answer of the one that is free then is lost, and tells nothing of the next.
+    drop(gate.try_pass().unwrap());
+    clock.advance(TimeDelta::seconds(60));
+    assert_eq!(gate.free(), 1);
+}
