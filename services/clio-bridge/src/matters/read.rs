@@ -182,9 +182,10 @@ impl Matter<'_> {
             CustomFieldType::Picklist => {
                 let label = text.parse().ok().and_then(|id| field.label(id));
                 let Some(label) = label else {
-                    unknown.insert(format!("option {text} of \"{name}\""));
+                    let option = Value::text(text).shortened();
+                    unknown.insert(format!("option {option} of \"{name}\""));
                     let reason = format!(
-                        "the matter shows option {text}, which Clio does not list for \"{name}\" (any more); choose \
+                        "the matter shows option {option}, which Clio does not list for \"{name}\" (any more); choose \
                          another option for the matter in Clio"
                     );
                     return self.record.park(name, &reason);
@@ -275,6 +276,18 @@ mod tests {
         assert_eq!(read.unknown.len(), 1);
         assert_eq!(read.reading.notices[0].key, Key::parse("E-1"));
         assert!(read.reading.notices[0].reason.contains("option 99"), "{read:?}");
+    }
+
+    #[test]
+    fn an_unknown_option_that_is_no_number_is_told_in_short() {
+        let option = "2026-11-20".repeat(300);
+        let (_, read) = read_one(&matter(&json!([
+            {"id": "text_line-5", "value": "E-1", "custom_field": {"id": 11}},
+            {"id": "picklist-6", "value": option, "custom_field": {"id": 12}},
+        ])));
+        let told = read.reading.notices.iter().map(|notice| &notice.reason).chain(&read.unknown);
+        let longest = told.map(String::len).max().unwrap();
+        assert!(longest < 300, "{longest}");
     }
 
     #[test]
