@@ -12,6 +12,7 @@ mod lies;
 mod limits;
 mod notes;
 mod office;
+mod paging;
 mod privacy;
 mod pulls;
 mod pushes;

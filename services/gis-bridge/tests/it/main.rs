@@ -10,6 +10,7 @@
 mod attachments;
 mod contents;
 mod history;
+mod paging;
 mod pulls;
 mod pushes;
 mod service;
