@@ -1,5 +1,7 @@
 //! Listings of any kind of record ("Paging"), and look-ups by id.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use databridge_bridge::{Next, Page, Shown, Span, Start};
 use databridge_http::{CallError, ErrorClass};
@@ -124,7 +126,10 @@ impl Clio {
             if !wanted.is_empty() {
                 let filters: Vec<_> = wanted.iter().map(|id| (filter::IDS, id.as_str())).collect();
                 let url = self.list_url(kind, &filters, api::PAGE);
-                let (body, _) = self.client.page(&errand, &url).await?;
+                let (body, answer) = self.client.page(&errand, &url).await?;
+                if tells_not_of_all(&body, &wanted) {
+                    return Err(answer.error(ErrorClass::Transient, NOT_HEEDED));
+                }
                 let reading = kind.understand(self, &errand, &body.data, &found).await?;
                 page.notices.extend(reading.notices);
                 // A filter that Clio ignored would show others, too.
@@ -138,6 +143,18 @@ impl Clio {
         }
         Ok(page)
     }
+}
+
+/// What is said of such an answer.
+const NOT_HEEDED: &str = "Clio gives records that were not asked for and not all that were, so whether these are gone is \
+    not known";
+
+/// Whether an answer to a question by id lacks records of which it does not tell that they are gone: it answers another
+/// question, or goes on elsewhere.
+fn tells_not_of_all(body: &ListBody, wanted: &[&String]) -> bool {
+    let given: BTreeSet<_> = body.data.iter().filter_map(id_of).map(|id| id.to_string()).collect();
+    let lacks_some = wanted.iter().any(|id| !given.contains(*id));
+    lacks_some && (body.next().is_some() || given.iter().any(|id| !wanted.contains(&id)))
 }
 
 /// A listing under way.

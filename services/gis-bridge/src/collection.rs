@@ -21,6 +21,10 @@ use crate::settings::LayerPart;
 
 const ROWS_WITHHELD: &str = "the server says that there are more rows and gives none of them";
 
+/// What is said of an answer to another question than was asked, as a cache may give it.
+const OTHER_ROWS: &str = "the server gives rows that were not asked for and not all that were, so whether these are gone \
+    is not known";
+
 /// A look at a layer serves a listing of what changed in its attachments for so long.
 pub(crate) const JUST_NOW: TimeDelta = TimeDelta::seconds(5);
 
@@ -261,6 +265,10 @@ impl LayerCollection {
             let given: Vec<i64> = rows.iter().map(|row| row.object_id).collect();
             if more && !given.iter().any(|id| asked.contains(id)) {
                 return Err(self.wrong(ROWS_WITHHELD));
+            }
+            let lacks_some = !more && asked.iter().any(|id| !given.contains(id));
+            if lacks_some && given.iter().any(|id| !asked.contains(id)) {
+                return Err(self.wrong(OTHER_ROWS));
             }
             open.retain(|id| !given.contains(id) && (more || !asked.contains(id)));
             found.extend(

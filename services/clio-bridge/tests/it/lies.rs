@@ -151,10 +151,35 @@ async fn filters_that_clio_does_not_heed_show_nothing_of_others() {
     }
     office.admin.clear_faults().await.unwrap();
     office.admin.fault(&ignoring(&["ids[]"])).await.unwrap();
-    let asked = [office.admin.matters().await.unwrap().last().unwrap().id.to_string(), "999999".to_owned()];
+    let asked = [office.admin.matters().await.unwrap().last().unwrap().id.to_string()];
     let page = office.system.by_ids(&Office::collection(), &asked).await.unwrap();
     let told: Vec<_> = page.records.iter().map(|it| (it.id.as_str(), it.deleted)).collect();
-    assert_eq!(told, [(asked[0].as_str(), false), ("999999", true)]);
+    assert_eq!(told, [(asked[0].as_str(), false)]);
+}
+
+#[tokio::test]
+async fn an_answer_to_another_question_does_not_tell_that_a_record_is_gone() {
+    let office = Office::ready().await;
+    let (one, other) =
+        (office.add("E-1", &[]).await.id.to_string(), office.add("E-2", &[]).await.id.to_string());
+    // A cache of a proxy answers the second question with the answer to the first.
+    let again = Fault::new(System::Clio, Action::SameAgain).path("matters.json").times(2);
+    office.admin.fault(&again).await.unwrap();
+    let asked =
+        async |id: &String| office.system.by_ids(&Office::collection(), std::slice::from_ref(id)).await;
+    assert_eq!(asked(&one).await.unwrap().records[0].id, one);
+    let error = asked(&other).await.unwrap_err();
+    assert!(
+        error.class == ErrorClass::Transient && error.message.contains("whether these are gone"),
+        "{error}"
+    );
+    let shown = asked(&other).await.unwrap().records.remove(0);
+    assert!(!shown.deleted && shown.id == other, "{shown:?}");
+    // Nor does a page of others.
+    office.admin.fault(&ignoring(&["ids[]"])).await.unwrap();
+    asked(&"999999".to_owned()).await.unwrap_err();
+    office.admin.clear_faults().await.unwrap();
+    assert!(asked(&"999999".to_owned()).await.unwrap().records[0].deleted);
 }
 
 #[tokio::test]

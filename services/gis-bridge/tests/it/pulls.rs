@@ -272,3 +272,20 @@ async fn a_page_that_repeats_or_comes_in_another_order_is_no_page() {
     let third = stage.system.page(&stage.collection, &second, 10).await.unwrap();
     assert_eq!(ids(&[first, third]), (1..=20).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn an_answer_to_another_question_does_not_tell_that_a_row_is_gone() {
+    let stage = Stage::city(3).await;
+    let (one, other) = (stage.by_id(1).await.id, stage.by_id(2).await.id);
+    let again = sandbox::faults::Fault::new(sandbox::calls::System::Gis, Action::SameAgain);
+    stage.admin.fault(&again.path("/2/query").times(2)).await.unwrap();
+    let asked = async |id: &String| stage.system.by_ids(&stage.collection, std::slice::from_ref(id)).await;
+    assert_eq!(asked(&one).await.unwrap().records[0].id, one);
+    let error = asked(&other).await.unwrap_err();
+    assert!(
+        error.class == ErrorClass::Transient && error.message.contains("whether these are gone"),
+        "{error}"
+    );
+    let shown = asked(&other).await.unwrap().records.remove(0);
+    assert!(!shown.deleted && shown.id == other, "{shown:?}");
+}
