@@ -12,6 +12,12 @@ use sandbox::faults::{Action, Fault};
 pub(crate) fn any(random: &mut StdRng) -> Fault {
     let systems = [System::Clio, System::Clio, System::Gis, System::Gis, System::Storage];
     let system = *systems.choose(random).unwrap_or(&System::Clio);
+    let fault = if random.random_bool(0.25) { lie(system, random) } else { failure(system, random) };
+    fault.skip(random.random_range(0..4)).times(random.random_range(1..4))
+}
+
+/// A request is not done, or nobody hears of it.
+fn failure(system: System, random: &mut StdRng) -> Fault {
     let mut actions = vec![
         status(500),
         status(502),
@@ -24,7 +30,7 @@ pub(crate) fn any(random: &mut StdRng) -> Fault {
         Action::Delay { ms: random.random_range(50..1_500) },
     ];
     match system {
-        System::Clio => actions.push(Action::RateLimited { retry_after: 1 }),
+        System::Clio => actions.push(Action::RateLimited { retry_after: random.random_range(1..4) }),
         System::Gis => {
             let message = "Invalid token.".to_owned();
             actions.push(Action::Error200 { code: 498, message: message.clone(), details: Vec::new() });
@@ -33,12 +39,30 @@ pub(crate) fn any(random: &mut StdRng) -> Fault {
         System::Storage => {}
     }
     let action = actions.choose(random).cloned().unwrap_or(Action::Drop);
-    let fault = Fault::new(system, action).skip(random.random_range(0..4)).times(random.random_range(1..4));
+    let fault = Fault::new(system, action);
     match (system, random.random_range(0..4)) {
         (System::Clio, 0) => fault.method("POST"),
         (System::Clio, 1) => fault.method("PATCH"),
         (System::Gis, 0) => fault.path("applyEdits"),
         _ => fault,
+    }
+}
+
+/// A request is answered well, and the answer is not true.
+fn lie(system: System, random: &mut StdRng) -> Fault {
+    let lists = ["/matters.json", "/notes.json", "/calendar_entries.json", "/documents.json"];
+    let list = lists.choose(random).copied().unwrap_or_default();
+    let filters = ["ids[]", "updated_since", "group_id", "matter_id", "query", "external_property_name"];
+    let filter = filters.choose(random).copied().unwrap_or_default();
+    let of_clio = |action| Fault::new(System::Clio, action).method("GET");
+    match (system, random.random_range(0..4)) {
+        (System::Clio, 0) => Fault::new(System::Clio, Action::ApplyTwice).method("PATCH"),
+        (System::Clio, 1) => of_clio(Action::NextLeadsBack).path(list),
+        (System::Clio, 2) => of_clio(Action::SameAgain).path(list),
+        (System::Clio, _) => of_clio(Action::Ignores { parameters: vec![filter.to_owned()] }),
+        (System::Gis, 0..2) => Fault::new(System::Gis, Action::ApplyTwice).path("applyEdits"),
+        (System::Gis, _) => Fault::new(System::Gis, Action::SameAgain).path("/2/query"),
+        (System::Storage, _) => Fault::new(System::Storage, Action::ApplyTwice).method("PUT"),
     }
 }
 
