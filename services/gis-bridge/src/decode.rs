@@ -125,7 +125,10 @@ fn value(kind: &FieldType, field: &Field, raw: &Json) -> Result<Value, String> {
     if let (true, EsriType::GlobalId | EsriType::Guid, Some(text)) = (is_text, field.kind, raw.as_str()) {
         return canonical(Value::text(normal_global_id(text)));
     }
-    if is_text && let Some(coded) = field.coded.iter().find(|coded| coded.code == *raw) {
+    // A number in a field of text is the code that reads so, as it is where it is written.
+    let as_text = raw.as_number().map(|number| Json::String(number.to_string()));
+    let is_it = |code: &Json| code == raw || as_text.as_ref() == Some(code);
+    if is_text && let Some(coded) = field.coded.iter().find(|coded| is_it(&coded.code)) {
         return canonical(Value::text(&coded.name));
     }
     match raw {
@@ -254,6 +257,19 @@ mod tests {
     fn a_code_without_a_name_stands_for_itself() {
         let row = read(&json!({"OBJECTID": 7, "Status": "Q"}), Json::Null);
         assert_eq!(row.shown.fields.get("Status"), Some(&Value::Text("Q".into())));
+    }
+
+    #[test]
+    fn a_number_in_a_field_of_text_is_the_code_that_reads_so() {
+        let layer = layer(|page| {
+            let status =
+                page["fields"].as_array_mut().unwrap().iter_mut().find(|it| it["name"] == "Status").unwrap();
+            status["domain"]["codedValues"] =
+                json!([{"name": "Hearing", "code": "1"}, {"name": "Stay", "code": "0"}]);
+        });
+        let attributes = json!({"OBJECTID": 7, "Status": 0}).as_object().unwrap().clone();
+        let row = Feature { attributes, geometry: Json::Null }.read(&layer).unwrap();
+        assert_eq!(row.shown.fields.get("Status"), Some(&Value::Text("Stay".into())));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use sandbox::calls::System;
 use sandbox::client::GisFile;
 use sandbox::faults::{Action, Fault};
 use sandbox::gis::GisAuth;
+use secret_search::Search;
 use tokio::task::JoinHandle;
 
 use crate::stage::{LAYER, Stage, settings};
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The service at work, and one who asks for contents.
 struct Desk {
+    // Before all that it searches.
+    _search: Search,
     stage: Stage,
     broker: Broker,
     stop: CancellationToken,
@@ -41,7 +44,9 @@ impl Desk {
         let stop = CancellationToken::new();
         let service = Box::pin(gis_bridge::run(settings, broker.clone(), Clock::system(), stop.clone()));
         let service = tokio::spawn(service);
-        Self { stage, broker, stop, service, _nats: nats }
+        let folder = nats.log_path().parent().unwrap().to_owned();
+        let search = Search::new(Vec::new(), stage.sandbox.secrets(), vec![folder]);
+        Self { _search: search, stage, broker, stop, service, _nats: nats }
     }
 
     async fn plain() -> Self {

@@ -14,6 +14,7 @@ use gis_bridge::{GisSystem, Place, ServiceSettings, Settings};
 use sandbox::calls::{Counts, System};
 use sandbox::faults::{Action, Fault};
 use sandbox::{Admin, GisOptions, Sandbox, SandboxOptions};
+use secret_search::Search;
 use serde_json::{Value as Json, json};
 
 /// The layer of the active litigations.
@@ -21,6 +22,7 @@ pub(crate) const LAYER: u32 = 2;
 
 /// A running sandbox with the bridge's system on it.
 pub(crate) struct Stage {
+    _search: Search,
     pub(crate) sandbox: Sandbox,
     pub(crate) admin: Admin,
     pub(crate) system: GisSystem,
@@ -40,7 +42,12 @@ impl Stage {
         let clock = Clock::system();
         let system = system_by(&clock, sandbox.gis_service_url().as_str(), env);
         let collection = system.collections().into_iter().next().unwrap();
-        Self { admin: sandbox.admin(), sandbox, system, collection, clock }
+        let secret =
+            |name: &str| env.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
+        let planted =
+            ["GIS_PASSWORD", "GIS_TOKEN"].into_iter().filter_map(|name| Some((name, secret(name)?)));
+        let search = Search::new(planted.collect(), sandbox.secrets(), Vec::new());
+        Self { _search: search, admin: sandbox.admin(), sandbox, system, collection, clock }
     }
 
     /// The same, looked at from another of its collections.
