@@ -9,7 +9,6 @@ pub mod operator;
 pub mod picture;
 pub mod processes;
 pub mod rights;
-pub mod secrets;
 pub mod service;
 pub mod small_disk;
 pub mod town;

@@ -23,10 +23,10 @@ use sandbox::clio::hand::{MatterEdit, MatterPage};
 use sandbox::openapi::{Spec, Specification};
 use sandbox::{Admin, ClioOptions, GisOptions, Sandbox, SandboxOptions};
 use secrecy::{ExposeSecret, SecretString};
+use secret_search::Search;
 use tokio::net::TcpListener;
 
 use crate::processes::{Processes, Program};
-use crate::secrets::Search;
 use crate::{cluster, rights};
 
 /// How a town is set up.

@@ -1,4 +1,7 @@
-//! No secret where it could be read: at the end of each town all that it has left is searched.
+//! No secret where it could be read: at the end of each test all that it has left is searched, for the secrets that it was
+//! given and for all that both systems gave meanwhile. In the broker's files are its messages, values and own log.
+//!
+//! Nothing of the product depends on it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,17 +10,17 @@ use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use sandbox::Secrets;
 use tracing_subscriber::EnvFilter;
 
-/// What is logged by all towns of this process.
+/// What is logged, and shown on pages, by all tests of this process.
 static LOG: OnceLock<Log> = OnceLock::new();
 
 /// Which lines: more than any service logs by default.
 const LOGGED: &str = "info,databridge=debug,databridge_http=trace,databridge_broker=debug,databridge_bridge=debug,\
                       clio_bridge=trace,gis_bridge=trace,reconciler=debug,auth_service=trace,scheduler=debug";
 
-/// Searches for the secrets of a town when it is dropped, and fails the test that finds one.
+/// Searches for the secrets of a test when it is dropped, and fails the test where it finds one.
 #[derive(Debug)]
 pub struct Search {
-    /// What the town was given, each with its name.
+    /// What the test was given, each with its name.
     planted: Vec<(&'static str, String)>,
     given: Secrets,
     /// The broker's store with its log, and the logs of processes.
@@ -27,7 +30,8 @@ pub struct Search {
 }
 
 impl Search {
-    /// For these secrets, and all that both systems will have given.
+    /// For these secrets, and all that both systems will have given; in what is logged and shown from now on, in the
+    /// addresses that are called, and in all files of these folders.
     pub fn new(planted: Vec<(&'static str, String)>, given: Secrets, folders: Vec<PathBuf>) -> Self {
         // A short one stands in other words, too.
         let planted = planted.into_iter().filter(|(_, secret)| secret.len() >= 10).collect();
@@ -47,13 +51,18 @@ impl Search {
         for query in self.given.queries() {
             look("the address of a call", &query);
         }
-        look("the log", log().text().get(self.log_from..).unwrap_or_default());
+        look("the log or a page", log().text().get(self.log_from..).unwrap_or_default());
         for file in self.folders.iter().flat_map(|folder| files_below(folder)) {
             let bytes = std::fs::read(&file).unwrap_or_default();
             look(&file.display().to_string(), &String::from_utf8_lossy(&bytes));
         }
         found
     }
+}
+
+/// A page was shown: it is searched as the log is.
+pub fn shown(page: &str) {
+    log().0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(page.as_bytes());
 }
 
 impl Search {
@@ -100,7 +109,7 @@ impl std::io::Write for Log {
     }
 }
 
-/// The log of this process, which is kept from the first town on; `TEST_LOG` shows it instead.
+/// The log of this process, which is kept from the first search on; `TEST_LOG` shows it instead.
 fn log() -> &'static Log {
     static SET_UP: Once = Once::new();
     let log = LOG.get_or_init(Log::default);

@@ -170,9 +170,9 @@ impl Office {
     }
 
     fn serve(&self, shop: &Shop) -> (JoinHandle<Result<(), ServeError>>, CancellationToken) {
-        let stop = CancellationToken::new();
-        let serving = serve(self.broker.clone(), shop.clone(), shop.budget.clone(), stop.clone());
-        (tokio::spawn(serving), stop)
+        let token = CancellationToken::new();
+        let serving = serve(self.broker.clone(), shop.clone(), shop.budget.clone(), token.clone());
+        (tokio::spawn(serving), token)
     }
 
     async fn count(&self) -> u32 {
@@ -385,7 +385,7 @@ async fn a_content_is_brought_the_next_day_and_the_run_of_who_asked_is_told_why(
         office.clock.advance(TimeDelta::hours(4));
         waiting
     };
-    let (content, waiting) = within(async { tokio::join!(asked, waits) }).await;
+    let (content, waiting) = within(Box::pin(async { tokio::join!(asked, waits) })).await;
     assert_eq!(content?.object.size, 5);
     assert_eq!(waiting.reason, format!("{WHY}; it goes on by itself"));
     Ok(())
@@ -396,9 +396,9 @@ async fn a_wait_for_the_next_day_keeps_nobody_from_stopping() {
     let office = Office::open().await;
     let shop = office.shop(3).await;
     let run = office.ask(&SyncRequest::default()).await;
-    let (serving, stop) = office.serve(&shop);
+    let (serving, token) = office.serve(&shop);
     office.said::<Waiting>("RUN", &format!("run.{run}.waiting"), 1).await;
-    stop.cancel();
+    token.cancel();
     within(serving).await.unwrap().unwrap();
     let next = Shop { budget: office.shop(3).await.budget, ..shop.clone() };
     let (_serving, _stop) = office.serve(&next);

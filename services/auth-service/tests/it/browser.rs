@@ -62,6 +62,8 @@ impl Browser {
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        Page { status, headers, body: response.text().await.unwrap() }
+        let body = response.text().await.unwrap();
+        secret_search::shown(&body);
+        Page { status, headers, body }
     }
 }

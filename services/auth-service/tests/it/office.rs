@@ -13,6 +13,7 @@ use databridge_seal::{ExposeSecret as _, MasterKey, SecretString};
 use sandbox::client::{Answer, Consent};
 use sandbox::clio::hand::ClioSettings;
 use sandbox::{Admin, ClioOptions, Sandbox, SandboxOptions};
+use secret_search::Search;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -28,6 +29,8 @@ pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef01
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Office {
+    // Before all that it searches.
+    _search: Search,
     pub(crate) nats: NatsServer,
     pub(crate) sandbox: Sandbox,
     pub(crate) clio: Admin,
@@ -56,7 +59,12 @@ impl Office {
         let settings = settings(&sandbox, &base, KEY);
         let run = auth_service::run(settings, broker.clone(), clock.clone(), listener, stop.clone());
         let service = tokio::spawn(run);
-        let office = Self { nats, clio: sandbox.admin(), sandbox, clock, broker, base, stop, service };
+        let planted =
+            [("the application's secret", ClioOptions::default().client_secret), ("the key", KEY.to_owned())];
+        let folder = nats.log_path().parent().unwrap().to_owned();
+        let search = Search::new(planted.into(), sandbox.secrets(), vec![folder]);
+        let clio = sandbox.admin();
+        let office = Self { _search: search, nats, clio, sandbox, clock, broker, base, stop, service };
         office.until_it_answers().await;
         office
     }

@@ -28,6 +28,7 @@ use sandbox::clio::hand::{MatterPage, NewMatter};
 use sandbox::openapi::Spec;
 use sandbox::{Admin, ClioOptions, Sandbox, SandboxOptions};
 use secrecy::SecretString;
+use secret_search::Search;
 use serde_json::Value as Json;
 use url::Url;
 
@@ -44,6 +45,8 @@ pub(crate) struct Office {
     pub(crate) file: ClioFile,
     pub(crate) system: ClioSystem,
     pub(crate) clock: Clock,
+    // Before all that it searches.
+    _search: Search,
     _nats: NatsServer,
 }
 
@@ -123,7 +126,9 @@ impl Office {
         let catalogue = Arc::new(catalogue);
         let contents = Arc::new(ObjectStoreContents(broker.clone()));
         let system = ClioSystem::new(file.clone(), client.clone(), Arc::clone(&catalogue), contents).unwrap();
-        Self { admin, sandbox, broker, client, catalogue, file, system, clock, _nats: nats }
+        let folder = nats.log_path().parent().unwrap().to_owned();
+        let search = Search::new(Vec::new(), sandbox.secrets(), vec![folder]);
+        Self { admin, sandbox, broker, client, catalogue, file, system, clock, _search: search, _nats: nats }
     }
 
     pub(crate) async fn bootstrap(&self) -> Result<Report, clio_bridge::BootstrapError> {
