@@ -190,7 +190,9 @@ pub(crate) fn response_of(answer: Answer) -> Result<HttpResponse, CallError> {
     if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() || status.is_redirection() {
         return Err(answer.error(ErrorClass::Transient, format!("status {}", status.as_u16())));
     }
-    let mut response = HttpResponse::new(answer.body.to_vec());
+    // A list would be read as the values of the keys in their order, and its first word be told as an error's name.
+    let is_list = answer.body.trim_ascii_start().first() == Some(&b'[');
+    let mut response = HttpResponse::new(if is_list { Vec::new() } else { answer.body.to_vec() });
     *response.status_mut() = status;
     *response.headers_mut() = answer.headers;
     Ok(response)
