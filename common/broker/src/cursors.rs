@@ -1,6 +1,6 @@
 //! Cursors, for a person who looks at them, or has records read again.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use databridge_model::subject::CursorLane;
 use databridge_model::{CollectionName, SystemName};
 
@@ -52,6 +52,11 @@ pub enum CursorError {
         /// What was asked for.
         to: String,
     },
+    /// It would go far beyond now.
+    #[error(
+        "{0} lies more than a day ahead, and nothing that changes until then would be read; write an earlier moment"
+    )]
+    Ahead(String),
     /// A listing has moved it at this very moment.
     #[error("a listing has moved the cursor of {0}.{1} at this very moment; look again")]
     Moved(SystemName, CollectionName),
@@ -122,6 +127,13 @@ impl CursorDesk {
         to: BeginAt,
         may_go_forward: bool,
     ) -> Result<(), CursorError> {
+        // A day, for clocks that differ.
+        let now = self.broker.clock().now();
+        if let BeginAt::Moment(to) = to
+            && to - now > TimeDelta::days(1)
+        {
+            return Err(CursorError::Ahead(moment(to)));
+        }
         let names = || (system.clone(), collection.clone());
         let failed = |error| match error {
             BatchError::Moved => CursorError::Moved(system.clone(), collection.clone()),

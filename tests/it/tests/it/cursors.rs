@@ -52,6 +52,9 @@ async fn a_cursor_goes_forward_by_an_express_word_only_and_a_full_sync_still_fin
         forward.error.contains("would not be read") && forward.error.contains("cursors set"),
         "{forward:?}"
     );
+    let ahead = town.databridge(&["cursors", "set", MAP, "2130-01-01"]).await?;
+    assert_eq!(ahead.status, 2, "{ahead:?}");
+    assert!(ahead.error.contains("2130-01-01T00:00:00Z lies more than a day ahead"), "{ahead:?}");
     let set = town.databridge(&["cursors", "set", MAP, &in_an_hour(&town)]).await?;
     assert_eq!(set.status, 0, "{set:?}");
     let row = town.rows().await?.remove(0);
