@@ -199,6 +199,8 @@ fn json(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     #[test]
     fn what_fuzzing_has_kept_of_messages_passes() {
         corpus::replay("messages", super::messages);
@@ -207,5 +209,24 @@ mod tests {
     #[test]
     fn what_fuzzing_has_kept_of_keys_and_values_passes() {
         corpus::replay("keys_and_values", super::keys_and_values);
+    }
+
+    /// Of keys: what stands in subjects, how long they may be, blanks, and any text.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[A-Za-z0-9_.=>* /-]{0,12}",
+            "[ =.a]{0,130}",
+            "(h[0-9a-f]{62,66}|=i[a-z]{0,4})",
+            ".{0,60}"
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+
+        #[test]
+        fn each_key_has_one_token_of_its_own_which_tells_it_again(one in text(), other in text()) {
+            super::keys(&one, &other);
+        }
     }
 }
