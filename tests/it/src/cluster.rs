@@ -8,7 +8,10 @@ use databridge_nats_server::NatsServer;
 use futures::future::try_join_all;
 
 use crate::Town;
-use crate::watch::until;
+use crate::watch::until_in;
+
+/// How long servers may take to agree again.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Starts so many servers that are a cluster.
 pub async fn of(servers: usize) -> anyhow::Result<Vec<NatsServer>> {
@@ -40,8 +43,11 @@ impl Town {
 
     /// Waits until every stream has a leader and all its copies are up to date, so that one may be lost again.
     pub async fn copies_are_current(&self) -> anyhow::Result<()> {
-        for name in self.streams().await? {
-            until(&format!("the copies of {name}"), async || {
+        // While the servers choose who leads them, nothing is answered.
+        let streams =
+            until_in(PATIENCE, "the names of the streams", async || Ok(self.streams().await.ok())).await?;
+        for name in streams {
+            until_in(PATIENCE, &format!("the copies of {name}"), async || {
                 Ok(is_current(self.broker.jetstream(), &name, self.office.nats.nats_replicas)
                     .await
                     .then_some(()))

@@ -38,13 +38,19 @@ impl Stored {
 }
 
 /// Waits until `look` gives something, looking again every few milliseconds.
-pub async fn until<T>(
+pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    until_in(PATIENCE, what, look).await
+}
+
+/// The same with this patience.
+pub async fn until_in<T>(
+    patience: Duration,
     what: &str,
     mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
-        let looked = tokio::time::timeout(PATIENCE, look()).await;
+        let looked = tokio::time::timeout(patience, look()).await;
         if let Some(found) = looked.with_context(|| format!("a look at {what} did not end"))?? {
             return Ok(found);
         }

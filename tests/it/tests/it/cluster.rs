@@ -9,7 +9,7 @@ use databridge_broker::names;
 use databridge_model::{RunEvent, RunId, RunSummary};
 use indicatif::ProgressBar;
 use it::town::{value, whole_config};
-use it::watch::until;
+use it::watch::until_in;
 use it::{Town, TownOptions};
 use sandbox::GisOptions;
 
@@ -35,7 +35,7 @@ async fn standing(town: &Town, run: RunId) -> anyhow::Result<(RunSummary, bool)>
 
 /// Waits until so many pushes of a run have written.
 async fn written(town: &Town, run: RunId, least: u64) -> anyhow::Result<u64> {
-    until(&format!("{least} pushes to be done"), async || {
+    until_in(PATIENCE, &format!("{least} pushes to be done"), async || {
         // While a new leader is chosen nothing can be read.
         let Ok((summary, has_ended)) = standing(town, run).await else { return Ok(None) };
         anyhow::ensure!(!has_ended, "the run was over before a server was lost; it needs more litigations");

@@ -7,10 +7,10 @@ use databridge_broker::names;
 use databridge_model::{RunId, Waiting};
 use it::Town;
 use it::town::{text, value};
+use it::watch::until_in;
 use sandbox::calls::System;
 use sandbox::faults::{Action, Fault};
 use serde_json::json;
-use tokio::time::Instant;
 
 type Result = anyhow::Result<()>;
 
@@ -19,21 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A run is told long before an ordinary limit would be over.
 const SOON: Duration = Duration::from_secs(30);
-
-async fn within<T>(
-    patience: Duration,
-    what: &str,
-    mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
-) -> anyhow::Result<T> {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(found) = look().await? {
-            return Ok(found);
-        }
-        anyhow::ensure!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
 
 /// What a run was told of waiting.
 async fn told(town: &Town, run: RunId) -> anyhow::Result<Vec<Waiting>> {
@@ -44,7 +29,7 @@ async fn told(town: &Town, run: RunId) -> anyhow::Result<Vec<Waiting>> {
 }
 
 async fn is_told(town: &Town, run: RunId, times: usize) -> anyhow::Result<Waiting> {
-    within(SOON, "the run to be told", async || {
+    until_in(SOON, "the run to be told", async || {
         let mut told = told(town, run).await?;
         Ok(if told.len() < times { None } else { told.pop() })
     })
@@ -100,7 +85,7 @@ async fn goes_through(rest: Rest) -> Result {
     };
     let push = json!({"op": "update", "target": {"id": target}, "set": {field: "Ada"}, "why": "by hand"});
     town.publish(&format!("push.live.{other}.{collection}.by-hand"), push.to_string()).await?;
-    within(PATIENCE, "the other system to be written", async || {
+    until_in(PATIENCE, "the other system to be written", async || {
         let (row, matter) = (town.row(&warrant).await?, town.matter(&warrant).await?);
         Ok([text(&row, "AntiNeglect_Plans_App_By"), value(&matter, "Defendent")]
             .contains(&"Ada".to_owned())
@@ -122,7 +107,7 @@ async fn goes_through(rest: Rest) -> Result {
     restart(&mut town).await?;
     for run in [reading, pushing] {
         let subject = format!("run.{run}.ended");
-        within(PATIENCE, "the runs to end", async || {
+        until_in(PATIENCE, "the runs to end", async || {
             let said = town.messages(names::RUN).await?;
             Ok(said.iter().any(|it| it.subject == subject).then_some(()))
         })
