@@ -48,7 +48,7 @@ pub enum Command {
     Import(ImportArgs),
     /// Shows the schedules, or pauses, resumes or runs one
     Schedules(SchedulesArgs),
-    /// Shows how many calls of today each system has cost, where it has a budget (<SYSTEM>_CALLS_PER_DAY)
+    /// Shows how many calls of today each system has cost, where it has a budget (CLIO_CALLS_PER_DAY, GIS_CALLS_PER_DAY)
     Budgets,
     /// Looks through the messages that could not be processed, and deals with them
     Dead(DeadArgs),
