@@ -116,7 +116,7 @@ impl ClioClient {
                 None => return Ok(records),
                 // One that brings nothing new and leads on would do so for ever.
                 Some(_) if records.len() == before => {
-                    return Err(answer.error(ErrorClass::Invalid, "Clio's pages go in a circle"));
+                    return Err(answer.error(ErrorClass::Transient, "Clio's pages go in a circle"));
                 }
                 Some(next) => url = next,
             }
