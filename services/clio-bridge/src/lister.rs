@@ -1,7 +1,5 @@
 //! Listings of any kind of record ("Paging"), and look-ups by id.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use databridge_bridge::{Next, Page, Shown, Span, Start};
 use databridge_http::{CallError, ErrorClass};
@@ -122,12 +120,14 @@ impl Clio {
         let mut page = Page { records: Vec::new(), next: Next::End(()), notices: Vec::new() };
         for some in ids.chunks(api::PAGE) {
             // A text that is no id of Clio's names no record.
-            let wanted: Vec<_> = some.iter().filter(|id| id.parse::<u64>().is_ok()).collect();
-            if !wanted.is_empty() {
+            let asked: Vec<u64> = some.iter().filter_map(|id| id.parse().ok()).collect();
+            if !asked.is_empty() {
+                let wanted: Vec<_> = asked.iter().map(ToString::to_string).collect();
                 let filters: Vec<_> = wanted.iter().map(|id| (filter::IDS, id.as_str())).collect();
                 let url = self.list_url(kind, &filters, api::PAGE);
                 let (body, answer) = self.client.page(&errand, &url).await?;
-                if tells_not_of_all(&body, &wanted) {
+                let given: Vec<_> = body.data.iter().filter_map(id_of).collect();
+                if body.strays_from(&asked) && asked.iter().any(|id| !given.contains(id)) {
                     return Err(answer.error(ErrorClass::Transient, NOT_HEEDED));
                 }
                 let reading = kind.understand(self, &errand, &body.data, &found).await?;
@@ -148,14 +148,6 @@ impl Clio {
 /// What is said of such an answer.
 const NOT_HEEDED: &str = "Clio gives records that were not asked for and not all that were, so whether these are gone is \
     not known";
-
-/// Whether an answer to a question by id lacks records of which it does not tell that they are gone: it answers another
-/// question, or goes on elsewhere.
-fn tells_not_of_all(body: &ListBody, wanted: &[&String]) -> bool {
-    let given: BTreeSet<_> = body.data.iter().filter_map(id_of).map(|id| id.to_string()).collect();
-    let lacks_some = wanted.iter().any(|id| !given.contains(*id));
-    lacks_some && (body.next().is_some() || given.iter().any(|id| !wanted.contains(&id)))
-}
 
 /// A listing under way.
 struct Listing<'a> {

@@ -57,6 +57,11 @@ impl ListBody {
     pub(crate) fn next(&self) -> Option<&str> {
         self.meta.paging.next.as_deref()
     }
+
+    /// Whether an answer to a question by ids is one to another question, or goes on elsewhere.
+    pub(crate) fn strays_from(&self, asked: &[u64]) -> bool {
+        self.next().is_some() || self.data.iter().filter_map(id_of).any(|id| !asked.contains(&id))
+    }
 }
 
 impl ClioClient {

@@ -121,8 +121,7 @@ impl Clio {
             (api::FIELDS, api::WHOSE_FIELDS),
         ]);
         let (body, answer) = self.client.page(errand, &self.client.url(&api::MATTERS.list(), &query)).await?;
-        let shown: Vec<_> = body.data.iter().filter_map(id_of).collect();
-        if body.next().is_some() || shown.iter().any(|id| !asked.contains(id)) {
+        if body.strays_from(asked) {
             // Those asked for may be on any page: none of them can be taken for foreign. Asked again, it may be heeded.
             return Err(
                 answer.error(ErrorClass::Transient, "Clio was asked for some matters by id and shows others")

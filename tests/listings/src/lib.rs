@@ -13,6 +13,7 @@ use databridge_bridge::{Next, OutsideSystem, Shown, Span, Start};
 use databridge_model::CollectionName;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
+use sandbox::Admin;
 use tokio::runtime::Runtime;
 
 /// The people who work in the system meanwhile.
@@ -26,8 +27,8 @@ pub trait People {
     /// Removes a record for good.
     fn remove(&self, id: &str) -> impl Future<Output = anyhow::Result<()>>;
 
-    /// Time passes in the system.
-    fn pass(&self, time: Duration) -> impl Future<Output = anyhow::Result<()>>;
+    /// The system's own side, where time passes.
+    fn admin(&self) -> &Admin;
 
     /// What there is: the value of each record by its id.
     fn living(&self) -> impl Future<Output = anyhow::Result<BTreeMap<String, String>>>;
@@ -112,7 +113,7 @@ async fn runs<S: OutsideSystem>(
                     people.remove(&id).await?;
                 }
             }
-            Step::Pass(seconds) => people.pass(Duration::from_secs(*seconds)).await?,
+            Step::Pass(seconds) => people.admin().advance_clock(Duration::from_secs(*seconds)).await?,
         }
     }
     reader.finish().await?;

@@ -1,12 +1,12 @@
 //! Listings while people work in Clio.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use databridge_bridge::Shown;
 use databridge_model::Value;
 use listings::{People, hold};
+use sandbox::Admin;
 use sandbox::clio::hand::{EntryEdit, MatterEdit, NewEntry, NewNote, NoteEdit};
 use tokio::runtime::Runtime;
 
@@ -49,8 +49,8 @@ impl People for OnMatters {
         Ok(self.0.admin.delete_matter(id.parse()?).await?)
     }
 
-    async fn pass(&self, time: Duration) -> anyhow::Result<()> {
-        Ok(self.0.admin.advance_clock(time).await?)
+    fn admin(&self) -> &Admin {
+        &self.0.admin
     }
 
     async fn living(&self) -> anyhow::Result<BTreeMap<String, String>> {
@@ -94,8 +94,8 @@ impl People for OnNotes {
         Ok(self.0.admin.delete_note(id.parse()?).await?)
     }
 
-    async fn pass(&self, time: Duration) -> anyhow::Result<()> {
-        Ok(self.0.admin.advance_clock(time).await?)
+    fn admin(&self) -> &Admin {
+        &self.0.admin
     }
 
     async fn living(&self) -> anyhow::Result<BTreeMap<String, String>> {
@@ -137,8 +137,8 @@ impl People for OnEntries {
         Ok(self.0.admin.delete_calendar_entry(id.parse()?).await?)
     }
 
-    async fn pass(&self, time: Duration) -> anyhow::Result<()> {
-        Ok(self.0.admin.advance_clock(time).await?)
+    fn admin(&self) -> &Admin {
+        &self.0.admin
     }
 
     async fn living(&self) -> anyhow::Result<BTreeMap<String, String>> {
