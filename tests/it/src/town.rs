@@ -97,12 +97,16 @@ impl Default for TownOptions {
 
 /// What runs the services as processes: each keeps its log in a file, unless the test shows it.
 fn program_of(given: Option<Program>, processes: bool, folder: &Path) -> anyhow::Result<Option<Program>> {
-    if given.is_some() || !processes || std::env::var_os("TEST_LOG").is_some() {
+    if !processes || std::env::var_os("TEST_LOG").is_some() {
         return Ok(given);
     }
-    let logs = folder.join("logs");
-    std::fs::create_dir(&logs)?;
-    Ok(Some(Program { logs: Some(logs), ..Program::under_test()? }))
+    let mut program = given.map_or_else(Program::under_test, Ok)?;
+    if program.logs.is_none() {
+        let logs = folder.join("logs");
+        std::fs::create_dir(&logs)?;
+        program.logs = Some(logs);
+    }
+    Ok(Some(program))
 }
 
 /// What nobody may read anywhere.

@@ -56,7 +56,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     );
     let begun = Instant::now();
     let mut torture = Torture::begin(options).await?;
-    let outcome = torture.all().await;
+    let outcome = torture.all().await.and_then(|()| torture.no_secret_can_be_read());
     if let (Err(_), Some(folder)) = (&outcome, &torture.options.evidence) {
         torture.write_evidence(folder).await;
     }
@@ -64,7 +64,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     println!("{}", torture.told());
     println!("{:.0} s", begun.elapsed().as_secs_f64());
     outcome.context(again)?;
-    println!("Nothing lost, nothing twice, nothing overwritten.");
+    println!("Nothing lost, nothing twice, nothing overwritten, and no secret where it can be read.");
     Ok(())
 }
 
@@ -211,6 +211,14 @@ impl Torture {
             anyhow::ensure!(Instant::now() < deadline, "what is under way does not come to its end");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+        Ok(())
+    }
+
+    /// Neither in the broker's files nor in a log nor in the address of a call.
+    fn no_secret_can_be_read(&self) -> anyhow::Result<()> {
+        self.bar.set_message("searching for secrets");
+        let found = self.town.search.last();
+        anyhow::ensure!(found.is_empty(), "{}", found.join("\n"));
         Ok(())
     }
 

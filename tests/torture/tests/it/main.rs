@@ -11,5 +11,5 @@ fn a_dozen_kills_among_edits_and_faults_lose_and_double_nothing() {
     let said = String::from_utf8_lossy(&torture.stdout);
     let errors = String::from_utf8_lossy(&torture.stderr);
     assert!(torture.status.success(), "{said}\n{errors}");
-    assert!(said.contains("Nothing lost, nothing twice, nothing overwritten."), "{said}");
+    assert!(said.contains("Nothing lost, nothing twice, nothing overwritten, and no secret"), "{said}");
 }
