@@ -16,9 +16,13 @@ pub struct BodyError {
 /// all of a body, and must fit into a dead letter beside what came of each attempt.
 const TOLD: (usize, usize) = (500, 60);
 
-/// Reads a body; an error names the offending key. Bytes that are blank are read as `{}`.
+/// Reads a body; an error names the offending key. Bytes that are blank are read as `{}`; a list is refused.
 pub fn decode<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, BodyError> {
     let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}".as_slice() } else { body };
+    if body.trim_ascii_start().starts_with(b"[") {
+        // serde would read it as an object's values in their order, and an empty one as an object of defaults.
+        return Err(BodyError { what, why: "it is a list, and no message is one".to_owned() });
+    }
     serde_json::from_slice(body).map_err(|error| BodyError { what, why: shortened(&error.to_string()) })
 }
 
@@ -45,6 +49,17 @@ mod tests {
             error.contains("unknown field `modemode") && error.ends_with("at line 1 column 400003"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_list_is_not_read_as_an_object_of_defaults() {
+        for list in ["[]", " [\"full\"]"] {
+            let error = decode::<SyncRequest>("a sync request", list.as_bytes()).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "a sync request cannot be read: it is a list, and no message is one"
+            );
+        }
     }
 
     #[test]
