@@ -25,6 +25,7 @@ use serde_json::Value;
 use crate::cli::{ConnectArgs, KeyArgs, MigrateArgs, SyncArgs};
 use crate::follow::{self, Story};
 use crate::report;
+use crate::say::say;
 
 pub use self::budgets::budgets;
 pub use self::by_hand::audit;
@@ -58,7 +59,7 @@ async fn broker_within(patience: Duration) -> anyhow::Result<Broker> {
 pub async fn setup() -> anyhow::Result<bool> {
     // It may have been started together with nats-server.
     broker_within(Duration::from_secs(30)).await?;
-    println!("The streams and buckets are ready.");
+    say!("The streams and buckets are ready.");
     Ok(true)
 }
 
@@ -112,7 +113,7 @@ pub(crate) async fn tell(broker: &Broker, title: &str, story: &Story) -> bool {
     let well = report::print(title, story);
     for run in story.summary.under_way.iter().filter_map(|under_way| under_way.run) {
         if let Some(standing) = follow::standing(broker, run).await {
-            println!("  run {run} {standing}");
+            say!("  run {run} {standing}");
         }
     }
     well
@@ -157,7 +158,7 @@ pub async fn bootstrap() -> anyhow::Result<bool> {
     let report = bootstrap_report(answer?)?;
     for (done, things) in [("found", &report.found), ("made", &report.made)] {
         for thing in things {
-            println!("{done}: {thing}");
+            say!("{done}: {thing}");
         }
     }
     Ok(true)
@@ -190,7 +191,7 @@ pub async fn connect(args: &ConnectArgs) -> anyhow::Result<bool> {
     let Some(url) = answer.get("url").and_then(Value::as_str) else {
         bail!("{}", answer.get("error").map_or_else(|| answer.to_string(), text_of));
     };
-    println!(
+    say!(
         "Open this link once, within 15 minutes, in the browser of somebody who may sign in to Clio:\n\n  {url}\n"
     );
     Ok(true)
@@ -201,11 +202,11 @@ pub fn key(args: &KeyArgs) -> anyhow::Result<bool> {
     match &args.text {
         Some(text) => {
             let key = Key::parse(text).context("a key cannot be empty")?;
-            println!("{}", key.token());
+            say!("{}", key.token());
         }
         None => {
             use databridge_seal::ExposeSecret;
-            println!("{}", MasterKey::generate(&mut rand::rngs::OsRng)?.expose_secret());
+            say!("{}", MasterKey::generate(&mut rand::rngs::OsRng)?.expose_secret());
         }
     }
     Ok(true)

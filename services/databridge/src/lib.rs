@@ -11,6 +11,7 @@ pub mod office;
 pub mod plan;
 pub mod report;
 mod routes_check;
+mod say;
 mod serve;
 
 use std::process::ExitCode;
@@ -33,7 +34,7 @@ pub async fn command(cli: Cli) -> ExitCode {
         _ => "error",
     };
     databridge_runtime::init_telemetry(LogFormat::Auto, filter);
-    match Box::pin(run(cli)).await {
+    let status = match Box::pin(run(cli)).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) if error.is::<demo::Interrupted>() => {
@@ -44,6 +45,13 @@ pub async fn command(cli: Cli) -> ExitCode {
             eprintln!("databridge: {}", report::error(&error));
             ExitCode::from(2)
         }
+    };
+    match say::unwritten() {
+        Some(error) => {
+            eprintln!("databridge: standard output cannot be written: {error}");
+            ExitCode::from(2)
+        }
+        None => status,
     }
 }
 

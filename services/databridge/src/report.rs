@@ -4,6 +4,7 @@ use databridge_model::{Key, Op, Parked, RunSummary, UnderWay, Waiting};
 use indicatif::HumanCount;
 
 use crate::follow::Story;
+use crate::say::say;
 
 /// How many of a kind are listed before the rest is only counted.
 pub(crate) const LISTED: usize = 20;
@@ -11,12 +12,12 @@ pub(crate) const LISTED: usize = 20;
 /// Prints a run's story; whether all went well.
 pub fn print(title: &str, story: &Story) -> bool {
     let s = &story.summary;
-    println!("{title}: {}", counts(s));
+    say!("{title}: {}", counts(s));
     list("would write", story.would_push.iter().map(would));
     list("conflict", story.conflicts.iter().map(conflict));
     list("waits for a person", story.parked.iter().map(parked));
     for error in &s.errors {
-        println!("  broke off: {error}");
+        say!("  broke off: {error}");
     }
     s.errors.is_empty() && s.failed == 0
 }
@@ -133,10 +134,10 @@ pub(crate) fn would(push: &databridge_model::WouldPush) -> String {
 pub(crate) fn list(what: &str, lines: impl ExactSizeIterator<Item = String>) {
     let count = lines.len();
     for line in lines.take(LISTED) {
-        println!("  {what}: {line}");
+        say!("  {what}: {line}");
     }
     if count > LISTED {
-        println!("  {what}: {} more", HumanCount((count - LISTED) as u64));
+        say!("  {what}: {} more", HumanCount((count - LISTED) as u64));
     }
 }
 

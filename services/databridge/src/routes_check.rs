@@ -4,11 +4,12 @@ use anyhow::bail;
 use databridge_config::ConfigFolder;
 
 use crate::office::WrongSettings;
+use crate::say::say;
 
 /// Checks the config folder: the routes against the collections, and each bridge's own part.
 pub(crate) fn run() -> anyhow::Result<bool> {
     for line in checked(&ConfigFolder::from_environment()?)? {
-        println!("{line}");
+        say!("{line}");
     }
     Ok(true)
 }

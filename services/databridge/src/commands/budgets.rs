@@ -6,6 +6,7 @@ use databridge_broker::names;
 use indicatif::HumanCount;
 
 use crate::commands::broker;
+use crate::say::say;
 
 /// `databridge budgets`
 pub async fn budgets() -> anyhow::Result<bool> {
@@ -14,10 +15,10 @@ pub async fn budgets() -> anyhow::Result<bool> {
     counts.sort_by(|(system, _), (other, _)| system.cmp(other));
     let today = broker.clock().now().date_naive();
     for (system, kept) in &counts {
-        println!("{}", told(system, &kept.value, today));
+        say!("{}", told(system, &kept.value, today));
     }
     if counts.is_empty() {
-        println!("No calls are counted: <SYSTEM>_CALLS_PER_DAY sets a budget (README.md, \"Settings\").");
+        say!("No calls are counted: <SYSTEM>_CALLS_PER_DAY sets a budget (README.md, \"Settings\").");
     }
     Ok(true)
 }

@@ -7,6 +7,7 @@ use databridge_model::{Audit, CollectionName, Key, RunId, SyncRequest, SystemNam
 
 use crate::commands::{broker, tell};
 use crate::follow;
+use crate::say::say;
 
 /// `databridge audit`
 pub async fn audit() -> anyhow::Result<bool> {
@@ -16,16 +17,16 @@ pub async fn audit() -> anyhow::Result<bool> {
         from = message.sequence + 1;
         match decode::<Audit>("what somebody did", &message.payload) {
             Ok(done) => {
-                println!("{} {}: {} {}", moment(done.at), done.by, done.action, done.about);
+                say!("{} {}: {} {}", moment(done.at), done.by, done.action, done.about);
                 if let Some(more) = &done.more {
-                    println!("    {more}");
+                    say!("    {more}");
                 }
             }
-            Err(error) => println!("{}: {error}", message.subject),
+            Err(error) => say!("{}: {error}", message.subject),
         }
     }
     if from == 1 {
-        println!("Nobody has done anything by hand.");
+        say!("Nobody has done anything by hand.");
     }
     Ok(true)
 }
@@ -53,10 +54,10 @@ pub(super) async fn each_of(
     let mut well = true;
     for number in numbers {
         match action(*number).await {
-            Ok(done) => println!("{done}"),
+            Ok(done) => say!("{done}"),
             Err(error) => {
                 well = false;
-                println!("{number}: {error}");
+                say!("{number}: {error}");
             }
         }
     }

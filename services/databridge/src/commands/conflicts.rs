@@ -6,6 +6,7 @@ use reconciler::desk::{Chosen, ConflictDesk, ConflictFilter, KeptConflict};
 use crate::cli::{ConflictsArgs, ConflictsChoice, ConflictsCommand, ConflictsFilter};
 use crate::commands::broker;
 use crate::commands::by_hand::{chosen, each_of, key_of, moment, read_again, somebody};
+use crate::say::say;
 
 /// `databridge conflicts`
 pub async fn conflicts(args: &ConflictsArgs) -> anyhow::Result<bool> {
@@ -16,10 +17,10 @@ pub async fn conflicts(args: &ConflictsArgs) -> anyhow::Result<bool> {
         Some(ConflictsCommand::List { filter, settled }) => {
             list(&desk, &ConflictFilter { settled: *settled, ..filter_of(filter)? }).await?;
         }
-        Some(ConflictsCommand::Show { number }) => println!("{}", shown(&desk.get(*number).await?)),
+        Some(ConflictsCommand::Show { number }) => say!("{}", shown(&desk.get(*number).await?)),
         Some(ConflictsCommand::Other { number }) => {
             let written = desk.choose_other(*number).await?;
-            println!("{number}: the other value is written in {}", written.system);
+            say!("{number}: the other value is written in {}", written.system);
             let Chosen { system, collection, id } = written;
             return read_again(
                 &broker,
@@ -38,12 +39,12 @@ pub async fn conflicts(args: &ConflictsArgs) -> anyhow::Result<bool> {
 async fn list(desk: &ConflictDesk, filter: &ConflictFilter) -> anyhow::Result<()> {
     let found = desk.all(filter).await?;
     for kept in &found {
-        println!("{}", line(kept));
+        say!("{}", line(kept));
     }
     match found.len() {
-        0 if filter.is_all() && !filter.settled => println!("There are no conflicts that wait for a person."),
-        0 => println!("There are no conflicts of these."),
-        count => println!("{count} in all; `databridge conflicts show NUMBER` shows one"),
+        0 if filter.is_all() && !filter.settled => say!("There are no conflicts that wait for a person."),
+        0 => say!("There are no conflicts of these."),
+        count => say!("{count} in all; `databridge conflicts show NUMBER` shows one"),
     }
     Ok(())
 }
@@ -55,7 +56,7 @@ async fn settle(desk: &ConflictDesk, choice: &ConflictsChoice) -> anyhow::Result
         None => desk.all(&filter).await?.iter().map(|kept| kept.number).collect(),
     };
     if numbers.is_empty() {
-        println!("There are no conflicts of these.");
+        say!("There are no conflicts of these.");
     }
     each_of(&numbers, async |number| {
         desk.settle(number).await?;

@@ -8,6 +8,7 @@ use databridge_model::{CollectionName, SystemName};
 use crate::cli::{CursorSet, CursorsArgs, CursorsCommand};
 use crate::commands::by_hand::{moment, somebody};
 use crate::commands::{broker, config, known};
+use crate::say::say;
 
 /// `databridge cursors`
 pub async fn cursors(args: &CursorsArgs) -> anyhow::Result<bool> {
@@ -18,10 +19,10 @@ pub async fn cursors(args: &CursorsArgs) -> anyhow::Result<bool> {
         CursorsCommand::List => {
             let all = desk.all().await?;
             for cursor in &all {
-                println!("{}", line(cursor));
+                say!("{}", line(cursor));
             }
             if all.is_empty() {
-                println!("Nothing was read yet.");
+                say!("Nothing was read yet.");
             }
         }
         CursorsCommand::Show { collection } => {
@@ -29,24 +30,24 @@ pub async fn cursors(args: &CursorsArgs) -> anyhow::Result<bool> {
             let of_it = |it: &StoredCursor| it.system == system && it.collection == collection;
             let found: Vec<_> = desk.all().await?.into_iter().filter(of_it).collect();
             if found.is_empty() {
-                println!("Nothing of {system}.{collection} was read yet.");
+                say!("Nothing of {system}.{collection} was read yet.");
             }
             for cursor in &found {
-                println!("{}", line(cursor));
+                say!("{}", line(cursor));
                 if let Ok(whole) = &cursor.cursor {
-                    println!("{}", serde_json::to_string_pretty(whole).context("it cannot be shown")?);
+                    say!("{}", serde_json::to_string_pretty(whole).context("it cannot be shown")?);
                 }
             }
         }
         CursorsCommand::Rewind(to) => {
             let (system, collection) = collection_of(&config, &to.collection)?;
             desk.rewind(&system, &collection, begin_at(to)).await?;
-            println!("{}", told(&system, &collection, to));
+            say!("{}", told(&system, &collection, to));
         }
         CursorsCommand::Set(to) => {
             let (system, collection) = collection_of(&config, &to.collection)?;
             desk.set(&system, &collection, begin_at(to)).await?;
-            println!("{}", told(&system, &collection, to));
+            say!("{}", told(&system, &collection, to));
         }
     }
     Ok(true)

@@ -9,6 +9,7 @@ use databridge_broker::{Buried, Corpse, DeadLetters, Filter};
 use crate::cli::{DeadArgs, DeadChoice, DeadCommand, DeadFilter};
 use crate::commands::broker;
 use crate::commands::by_hand::{chosen, each_of, key_of, moment, somebody};
+use crate::say::say;
 
 /// `databridge dead`
 pub async fn dead(args: &DeadArgs) -> anyhow::Result<bool> {
@@ -17,10 +18,10 @@ pub async fn dead(args: &DeadArgs) -> anyhow::Result<bool> {
     match args.command.as_ref() {
         None => list(&letters, &DeadFilter::default()).await?,
         Some(DeadCommand::List(filter)) => list(&letters, filter).await?,
-        Some(DeadCommand::Show { number }) => println!("{}", shown(&letters.get(*number).await?)),
+        Some(DeadCommand::Show { number }) => say!("{}", shown(&letters.get(*number).await?)),
         Some(DeadCommand::Edit { number, body }) => {
             let now = letters.edit(*number, &read(body)?).await?;
-            println!("{number} is {now} now; `databridge dead replay {now}` has it dealt with again");
+            say!("{number} is {now} now; `databridge dead replay {now}` has it dealt with again");
         }
         Some(DeadCommand::Replay(choice)) => {
             return each(&letters, choice, async |number| {
@@ -44,12 +45,12 @@ async fn list(letters: &DeadLetters, filter: &DeadFilter) -> anyhow::Result<()> 
     let filter = filter_of(filter)?;
     let found = letters.all(&filter).await?;
     for buried in &found {
-        println!("{}", line(buried));
+        say!("{}", line(buried));
     }
     match found.len() {
-        0 if filter.is_all() => println!("There are no dead letters."),
-        0 => println!("There are no dead letters of these."),
-        count => println!("{count} in all; `databridge dead show NUMBER` shows one"),
+        0 if filter.is_all() => say!("There are no dead letters."),
+        0 => say!("There are no dead letters of these."),
+        count => say!("{count} in all; `databridge dead show NUMBER` shows one"),
     }
     Ok(())
 }
@@ -66,7 +67,7 @@ async fn each(
         None => letters.all(&filter).await?.iter().map(|buried| buried.sequence).collect(),
     };
     if numbers.is_empty() {
-        println!("There are no dead letters of these.");
+        say!("There are no dead letters of these.");
     }
     each_of(&numbers, action).await
 }

@@ -10,18 +10,19 @@ use super::{broker, config, tell};
 use crate::cli::ImportArgs;
 use crate::follow::{self, Story};
 use crate::import::{DataFolder, Stranger};
+use crate::say::say;
 
 /// `databridge import`
 pub async fn import(args: &ImportArgs) -> anyhow::Result<bool> {
     let folder = DataFolder::read(&args.folder)?;
     for line in folder.words() {
-        println!("{line}");
+        say!("{line}");
     }
     let config = config()?;
     let broker = if args.dry_run { None } else { Some(broker().await?) };
     let strangers = strangers(&folder, &config, broker.as_ref()).await?;
     for stranger in &strangers {
-        println!("  {}", stranger.words());
+        say!("  {}", stranger.words());
     }
     let mut well = folder.unread.is_empty() && strangers.is_empty();
     let Some(broker) = broker.filter(|_| !folder.is_empty()) else { return Ok(well) };
@@ -34,7 +35,7 @@ pub async fn import(args: &ImportArgs) -> anyhow::Result<bool> {
         well &= tell(&broker, &title, &story).await;
     }
     for line in folder.advice() {
-        println!("\n{line}");
+        say!("\n{line}");
     }
     Ok(well)
 }
@@ -48,7 +49,7 @@ pub async fn import_of(
 ) -> anyhow::Result<Vec<(String, Story)>> {
     let (requests, lacking) = folder.requests(config);
     for (collection, records) in lacking {
-        println!(
+        say!(
             "  {records} records of {collection} are not asked for: there is no such collection in {}",
             config.path.display()
         );

@@ -9,6 +9,7 @@ use reconciler::link::{Outstanding, SideState};
 use crate::cli::{LinksArgs, LinksCommand};
 use crate::commands::by_hand::{moment, read_again, somebody};
 use crate::commands::{broker, config, known, system};
+use crate::say::say;
 
 /// `databridge links`
 pub async fn links(args: &LinksArgs) -> anyhow::Result<bool> {
@@ -19,11 +20,11 @@ pub async fn links(args: &LinksArgs) -> anyhow::Result<bool> {
         LinksCommand::List => {
             let found = desk.find(&Sought::Waiting).await?;
             for named in &found {
-                println!("{}", told(&desk, named).join("\n"));
+                say!("{}", told(&desk, named).join("\n"));
             }
             match found.len() {
-                0 => println!("No link waits for a person."),
-                count => println!("{count} in all; `databridge links show NAME` shows one whole"),
+                0 => say!("No link waits for a person."),
+                count => say!("{count} in all; `databridge links show NAME` shows one whole"),
             }
         }
         LinksCommand::Show { name, id, system } => {
@@ -34,20 +35,20 @@ pub async fn links(args: &LinksArgs) -> anyhow::Result<bool> {
             };
             let found = desk.find(&sought).await?;
             if found.is_empty() {
-                println!("There is no such link.");
+                say!("There is no such link.");
             }
             for named in &found {
-                println!("{}\n", shown(&desk, named).join("\n"));
+                say!("{}\n", shown(&desk, named).join("\n"));
             }
             return Ok(!found.is_empty());
         }
         LinksCommand::Unlink { name } => {
             desk.unlink(name).await?;
-            println!("{name} is apart: nothing is carried over until `databridge links relink {name}`");
+            say!("{name} is apart: nothing is carried over until `databridge links relink {name}`");
         }
         LinksCommand::Relink { name, system, id } => {
             let to_read = desk.relink(name, record(&config, system.as_ref(), id.as_ref())?).await?;
-            println!("{name} is together");
+            say!("{name} is together");
             let mut well = true;
             for (system, collection, id) in &to_read {
                 well &= read_again(&broker, system, collection, id, "somebody relinked it").await?;

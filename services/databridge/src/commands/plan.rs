@@ -8,6 +8,7 @@ use super::{broker, config, known, systems};
 use crate::cli::PlanArgs;
 use crate::follow;
 use crate::plan::Plan;
+use crate::say::say;
 
 /// `databridge plan`
 pub async fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
@@ -19,9 +20,9 @@ pub async fn plan(args: &PlanArgs) -> anyhow::Result<bool> {
         let (title, request) = request(args, &system);
         let story = follow::request(&broker, &system, &request, &follow::bar("plan")).await?;
         let plan = Plan::of(&title, &story, &config);
-        println!("{}", plan.text(&story));
+        say!("{}", plan.text(&story));
         for error in &story.summary.errors {
-            println!("  broke off: {error}");
+            say!("  broke off: {error}");
         }
         well &= story.summary.errors.is_empty();
         plans.push(plan);

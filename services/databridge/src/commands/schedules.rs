@@ -8,6 +8,7 @@ use scheduler::{Desk, Standing, State};
 use crate::cli::{SchedulesArgs, SchedulesCommand};
 use crate::commands::{broker, config, tell};
 use crate::follow;
+use crate::say::say;
 
 /// `databridge schedules`
 pub async fn schedules(args: &SchedulesArgs) -> anyhow::Result<bool> {
@@ -16,7 +17,7 @@ pub async fn schedules(args: &SchedulesArgs) -> anyhow::Result<bool> {
     let desk = Desk::new(&broker, &config);
     match args.command.as_ref().unwrap_or(&SchedulesCommand::List) {
         SchedulesCommand::List => {
-            println!("{}", told(&config, &desk.list().await?).join("\n"));
+            say!("{}", told(&config, &desk.list().await?).join("\n"));
         }
         SchedulesCommand::Pause(schedule) => {
             for name in names(&config, &schedule.name) {
@@ -25,7 +26,7 @@ pub async fn schedules(args: &SchedulesArgs) -> anyhow::Result<bool> {
                 } else {
                     "was paused already".to_owned()
                 };
-                println!("{name} {said}");
+                say!("{name} {said}");
             }
         }
         SchedulesCommand::Resume(schedule) => {
@@ -35,12 +36,12 @@ pub async fn schedules(args: &SchedulesArgs) -> anyhow::Result<bool> {
                 } else {
                     "was not paused"
                 };
-                println!("{name} {said}");
+                say!("{name} {said}");
             }
         }
         SchedulesCommand::Run(schedule) => {
             let run = desk.run_now(&schedule.name).await?;
-            println!("{} asked for run {run}", schedule.name);
+            say!("{} asked for run {run}", schedule.name);
             let title = format!("schedule {}", schedule.name);
             let story = follow::follow(&broker, run, &follow::bar(&title)).await?;
             return Ok(tell(&broker, &title, &story).await);

@@ -1,5 +1,6 @@
 //! What the migrate brought to Clio, by kinds.
 
+use crate::say::say;
 use std::collections::BTreeMap;
 
 use indicatif::HumanCount;
@@ -30,13 +31,13 @@ pub(crate) fn print(comparer: &Comparer, picture: &Picture) -> BTreeMap<&'static
         if count == 0 {
             continue;
         }
-        println!("  {} {}", HumanCount(count as u64), if count == 1 { one } else { several });
+        say!("  {} {}", HumanCount(count as u64), if count == 1 { one } else { several });
         let width = kind.found.iter().take(SAMPLES).map(|(key, _)| key.chars().count()).max().unwrap_or(0);
         for (key, word) in kind.found.iter().take(SAMPLES) {
-            println!("    {key:width$}  {}", fitted(word, WIDTH, Side::Beginning));
+            say!("    {key:width$}  {}", fitted(word, WIDTH, Side::Beginning));
         }
         if count > SAMPLES {
-            println!("    and {} more", HumanCount((count - SAMPLES) as u64));
+            say!("    and {} more", HumanCount((count - SAMPLES) as u64));
         }
     }
     counts

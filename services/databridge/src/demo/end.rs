@@ -13,14 +13,15 @@ use super::compare::{Comparer, Kind};
 use super::{lines, table};
 use crate::cli::DemoArgs;
 use crate::report;
+use crate::say::say;
 
 /// Compares both sides and prints the table; whether nothing differs and all went well.
 pub(super) async fn close(show: &Show, args: &DemoArgs) -> anyhow::Result<bool> {
     let plan = &show.plan;
     let comparison = plan.comparer.compare(&show.admin, plan.layer, &show.waiting).await?;
-    println!();
+    say!();
     show.table.print();
-    println!();
+    say!();
     let waiting = lines_of(&show.waiting);
     lines::list("waits for a person", waiting.iter());
     lines::list("differs", comparison.differences.iter());
@@ -35,10 +36,10 @@ pub(super) async fn close(show: &Show, args: &DemoArgs) -> anyhow::Result<bool> 
         HumanCount(comparison.matters as u64),
         comparison.told(),
     );
-    println!("{}", lines::wrapped(&told));
-    println!("  It took {:.0} seconds.", show.began.elapsed().as_secs_f64());
+    say!("{}", lines::wrapped(&told));
+    say!("  It took {:.0} seconds.", show.began.elapsed().as_secs_f64());
     if !show.went_well {
-        println!("  Not everything went well: see above.");
+        say!("  Not everything went well: see above.");
     }
     if let Some(file) = &args.json {
         let calls = show.admin.calls().await?;
@@ -70,19 +71,19 @@ pub(super) async fn say_where(show: &Show, args: &DemoArgs) -> anyhow::Result<()
     let field = comparer.pairs.iter().find(is_free).map_or("", |pair| &pair.gis);
     let config = std::path::absolute(args.config.as_deref().unwrap_or(&show.plan.config.path))?;
     let picture = show.picture().await?;
-    println!("\nIt stays up until Ctrl-C.");
-    println!("Clio's connection: {}", show.stage.page);
+    say!("\nIt stays up until Ctrl-C.");
+    say!("Clio's connection: {}", show.stage.page);
     let cases = comparer.cases(&picture);
     let Some(case) = cases.first() else { return Ok(()) };
-    println!("Change a record of the map as a person would:");
-    println!("  curl -X PATCH {sandbox}admin/gis/layers/{layer}/features/{} \\", case.id);
+    say!("Change a record of the map as a person would:");
+    say!("  curl -X PATCH {sandbox}admin/gis/layers/{layer}/features/{} \\", case.id);
     let edit = json!({"attributes": {field: "by hand"}});
-    println!("    -H 'content-type: application/json' -d {}", quoted(&edit.to_string()));
-    println!("and carry it over, then look at its matter:");
-    println!("  NATS_URL={} \\", show.stage.office.nats.nats_url);
+    say!("    -H 'content-type: application/json' -d {}", quoted(&edit.to_string()));
+    say!("and carry it over, then look at its matter:");
+    say!("  NATS_URL={} \\", show.stage.office.nats.nats_url);
     let folder = quoted(&config.display().to_string());
-    println!("    DATABRIDGE_CONFIG={folder} {} sync all", quoted(&this_command()));
-    println!(
+    say!("    DATABRIDGE_CONFIG={folder} {} sync all", quoted(&this_command()));
+    say!(
         "  curl -s {sandbox}admin/clio/matters | python3 -c {}",
         quoted(&printing_of_matter(comparer, case.row))
     );

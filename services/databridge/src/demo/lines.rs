@@ -1,5 +1,6 @@
 //! Lines for a terminal of 80 columns.
 
+use crate::say::say;
 use std::collections::BTreeMap;
 
 /// How many of a kind are shown before the rest is only counted.
@@ -55,10 +56,10 @@ pub(crate) fn wrapped(text: &str) -> String {
 pub(crate) fn list<'a>(what: &str, things: impl ExactSizeIterator<Item = &'a String>) {
     let count = things.len();
     for thing in things.take(SHOWN) {
-        println!("{}", wrapped(&format!("{what}: {thing}")));
+        say!("{}", wrapped(&format!("{what}: {thing}")));
     }
     if let Some(more) = more(count) {
-        println!("  {what}: {more}");
+        say!("  {what}: {more}");
     }
 }
 

@@ -28,6 +28,7 @@ use self::stage::Stage;
 use self::table::{Arrived, Phase, Table};
 use crate::cli::DemoArgs;
 use crate::follow::{self, Story};
+use crate::say::say;
 use crate::{commands, report};
 
 /// How many edits of fields people make on each side.
@@ -45,7 +46,7 @@ pub struct Interrupted;
 pub async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     let began = Instant::now();
     let plan = Plan::of(&args)?;
-    println!("Data Bridge demo: {}.", plan.map);
+    say!("Data Bridge demo: {}.", plan.map);
     lines::list("the file", plan.warnings.iter());
     let stop = databridge_runtime::until_asked_to_stop()?;
     let stage = tokio::select! {
@@ -69,7 +70,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     if !args.once {
         end::say_where(&show, &args).await?;
         stop.cancelled().await;
-        println!("\nStopping.");
+        say!("\nStopping.");
     }
     show.stage.strike().await?;
     Ok(same)
@@ -118,12 +119,12 @@ impl Show {
         self.bootstrap().await?;
 
         let (gis, clio) = (self.gis.clone(), self.clio.clone());
-        println!("\nMigrating: the first time both sides are brought together");
+        say!("\nMigrating: the first time both sides are brought together");
         let migrate = SyncRequest { mode: Mode::Migrate, ..SyncRequest::default() };
         self.run_phase("migrate", &gis, &migrate).await?;
         self.brought = brought::print(&self.plan.comparer, &self.picture().await?);
 
-        println!("\nTen minutes later, by the sandbox's clock: what was made is read back once");
+        say!("\nTen minutes later, by the sandbox's clock: what was made is read back once");
         self.admin.advance_clock(LATER).await?;
         self.sync("looking back, gis", &gis).await?;
         self.sync("looking back, clio", &clio).await?;
@@ -131,7 +132,7 @@ impl Show {
         if !args.no_edits {
             self.day().await?;
         }
-        println!("\nNothing has changed since: the latest edits are read once more, and that is all");
+        say!("\nNothing has changed since: the latest edits are read once more, and that is all");
         self.sync("nothing new, gis", &gis).await?;
         self.sync("nothing new, clio", &clio).await?;
         end::close(self, args).await
@@ -161,19 +162,19 @@ impl Show {
         self.see(act).await?;
         let follows = std::mem::take(&mut self.follows);
         if !follows.is_empty() {
-            println!("\nThe matters of the new court dates were read back meanwhile");
+            say!("\nThe matters of the new court dates were read back meanwhile");
             self.afterwards = self.see_arrive("rows", &follows).await?;
         }
         Ok(())
     }
 
     async fn connect(&mut self) -> anyhow::Result<()> {
-        println!("\nConnecting Clio");
+        say!("\nConnecting Clio");
         let phase = Phase::begin("connect", &self.admin).await?;
         match consent::give(&self.broker, &self.admin).await? {
-            Connected::Before => println!("  It is connected already."),
+            Connected::Before => say!("  It is connected already."),
             Connected::Now => {
-                println!("  A person opens the one-time link and allows the access: connected.");
+                say!("  A person opens the one-time link and allows the access: connected.");
             }
         }
         self.table.add(phase.end(&self.admin, (0, 0)).await?);
@@ -181,7 +182,7 @@ impl Show {
     }
 
     async fn bootstrap(&mut self) -> anyhow::Result<()> {
-        println!("\nFinding what is needed in Clio, and making what is missing");
+        say!("\nFinding what is needed in Clio, and making what is missing");
         let phase = Phase::begin("bootstrap", &self.admin).await?;
         let bar = follow::bar("bootstrap");
         let answer = commands::ask(&self.broker, "bootstrap.clio", &json!({}), "clio-bridge").await;
@@ -189,7 +190,7 @@ impl Show {
         let report = commands::bootstrap_report(answer?)?;
         for (done, things) in [("found", &report.found), ("made", &report.made)] {
             if !things.is_empty() {
-                println!("{}", lines::wrapped(&format!("{done}: {}", lines::counted_by_kind(things))));
+                say!("{}", lines::wrapped(&format!("{done}: {}", lines::counted_by_kind(things))));
             }
         }
         self.table.add(phase.end(&self.admin, (0, 0)).await?);
@@ -214,14 +215,14 @@ impl Show {
         // What a killed demo has left under way is part of what this one shows.
         for run in story.summary.under_way.iter().filter_map(|under_way| under_way.run) {
             let earlier = follow::follow(&self.broker, run, &bar).await?;
-            println!("  run {run}, from before: {}", report::counts(&earlier.summary));
+            say!("  run {run}, from before: {}", report::counts(&earlier.summary));
             self.waiting.extend(earlier.parked);
         }
         let line = phase.end(&self.admin, (story.summary.records, story.summary.written)).await?;
         let told = format!("{system}: {}, in {:.1} s", report::counts(&story.summary), line.seconds());
-        println!("{}", lines::wrapped(&told));
+        say!("{}", lines::wrapped(&told));
         for error in &story.summary.errors {
-            println!("{}", lines::wrapped(&format!("it broke off: {error}")));
+            say!("{}", lines::wrapped(&format!("it broke off: {error}")));
         }
         self.went_well &= story.summary.errors.is_empty() && story.summary.failed == 0;
         self.waiting.extend(story.parked.iter().cloned());
@@ -246,7 +247,7 @@ impl Show {
     /// Carries over what people have done, and waits until it is seen on the other side.
     async fn see(&mut self, act: Option<Act>) -> anyhow::Result<()> {
         let Some(act) = act.filter(|act| !act.arrivals.is_empty()) else { return Ok(()) };
-        println!("\n{}", act.headline);
+        say!("\n{}", act.headline);
         let system = match act.place {
             Place::Map => self.gis.clone(),
             Place::Clio => self.clio.clone(),

@@ -19,6 +19,7 @@ use super::plan::Plan;
 use crate::cli::DemoArgs;
 use crate::follow;
 use crate::office::{Office, OpenOffice};
+use crate::say::say;
 
 /// Clio's limit in the demo, in calls a minute: all of it goes over at once. The real one is 50.
 const LIMIT: u32 = 60_000;
@@ -42,7 +43,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set(args: &DemoArgs, plan: &Plan, stop: CancellationToken) -> anyhow::Result<Self> {
-        println!("Starting");
+        say!("Starting");
         let (folder, temporary) = folder(args.keep.as_deref())?;
         if let Some(keep) = &args.keep {
             is_of_same_data(keep, plan)?;
@@ -75,11 +76,11 @@ impl Stage {
         };
         let services = office.open(listener, stop.clone()).await?;
         let broker = office.connect("demo").await?;
-        println!("  services       gis-bridge, clio-bridge, reconciler, auth-service");
-        println!("  page           {page}, where Clio is connected");
+        say!("  services       gis-bridge, clio-bridge, reconciler, auth-service");
+        say!("  page           {page}, where Clio is connected");
         if let Some(keep) = &args.keep {
             let known = if goes_on { ", and goes on with what was there" } else { "" };
-            println!("  kept in        {}{known}", keep.display());
+            say!("  kept in        {}{known}", keep.display());
         }
         Ok(Self { office, broker, sandbox, page, services, nats, stop, _folder: temporary })
     }
@@ -105,9 +106,9 @@ async fn start_nats(args: &DemoArgs, folder: &Path) -> anyhow::Result<NatsServer
     let nats = NatsServer::start(StartOptions::new(binary.path, folder.join("nats"))).await?;
     bar.finish_and_clear();
     for note in &binary.skipped {
-        println!("  passed over    {note}");
+        say!("  passed over    {note}");
     }
-    println!("  nats-server    {} at {}", binary.version, nats.url());
+    say!("  nats-server    {} at {}", binary.version, nats.url());
     Ok(nats)
 }
 
@@ -130,7 +131,7 @@ async fn start_sandbox(args: &DemoArgs, plan: &Plan, app: &ClioAppEnv) -> anyhow
     })
     .await?;
     sandbox.admin().reset_calls().await?;
-    println!("  sandbox        {}, which plays ArcGIS and Clio", sandbox.url());
+    say!("  sandbox        {}, which plays ArcGIS and Clio", sandbox.url());
     Ok((sandbox, goes_on))
 }
 

@@ -1,5 +1,6 @@
 //! The table at the end.
 
+use crate::say::say;
 use std::time::Instant;
 
 use indicatif::HumanCount;
@@ -128,16 +129,22 @@ impl Table {
     }
 
     pub(crate) fn print(&self) {
-        println!(
-            "{:19}{:>7}{:>18}{:>18}{:>8}{:>10}",
-            "", "", "calls to ArcGIS", "calls to Clio", "", "at 50 a"
-        );
-        println!(
+        say!("{:19}{:>7}{:>18}{:>18}{:>8}{:>10}", "", "", "calls to ArcGIS", "calls to Clio", "", "at 50 a");
+        say!(
             "{:19}{:>7}{:>6}{:>6}{:>6}{:>6}{:>6}{:>6}{:>8}{:>10}",
-            "", "records", "read", "write", "other", "read", "write", "other", "seconds", "minute"
+            "",
+            "records",
+            "read",
+            "write",
+            "other",
+            "read",
+            "write",
+            "other",
+            "seconds",
+            "minute"
         );
         for line in &self.lines {
-            println!("{}", line.text());
+            say!("{}", line.text());
         }
         let all = Line {
             name: "in all".to_owned(),
@@ -147,7 +154,7 @@ impl Table {
             calls: Calls { gis: sum(&self.lines, |c| &c.gis), clio: sum(&self.lines, |c| &c.clio) },
             seconds: self.lines.iter().map(Line::seconds).sum(),
         };
-        println!("{}", all.text());
+        say!("{}", all.text());
     }
 
     /// The lines for programs.

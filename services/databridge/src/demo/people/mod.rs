@@ -7,6 +7,7 @@ mod fields;
 mod files;
 mod notes;
 
+use crate::say::say;
 use std::time::{Duration, Instant};
 
 use databridge_config::ConfigFolder;
@@ -94,7 +95,7 @@ pub(crate) async fn see_arrive(
     let width = |text: fn(&Arrival) -> &str| shown.iter().map(|(it, _)| text(it).chars().count()).max();
     let (keys, places) = (width(|it| &it.key), width(|it| &it.place));
     for (arrival, value) in shown {
-        println!(
+        say!(
             "  {:keys$}  {:places$}  {:VALUE_WIDTH$} {:4.1} s",
             arrival.key,
             arrival.place,
@@ -105,14 +106,14 @@ pub(crate) async fn see_arrive(
         );
     }
     if let Some(more) = more(arrived.len()) {
-        println!("  {more}");
+        say!("  {more}");
     }
     for arrival in missing.iter().take(SHOWN) {
-        println!("  {}, {}: {} has not arrived", arrival.key, arrival.place, arrival.wanted);
+        say!("  {}, {}: {} has not arrived", arrival.key, arrival.place, arrival.wanted);
     }
     match (arrived.len(), arrivals.len()) {
-        (1, 1) => println!("  It has arrived."),
-        (arrived, all) => println!("  {arrived} of {all} {things} have arrived."),
+        (1, 1) => say!("  It has arrived."),
+        (arrived, all) => say!("  {arrived} of {all} {things} have arrived."),
     }
     Ok(Arrived { arrived: arrived.len(), expected: arrivals.len() })
 }
