@@ -8,11 +8,12 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::{self, AckKind, consumer};
 use bytes::Bytes;
-use databridge_model::{BodyError, DeadAttempt, DeadLetter, decode, subject};
+use databridge_model::{BodyError, DeadAttempt, decode};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
-use crate::{Broker, ConsumerPlan, Envelope, PublishError, TopologyError, names};
+use crate::burial::Dead;
+use crate::{Broker, ConsumerPlan, PublishError, TopologyError};
 
 /// The messages of one durable consumer, taken as many at a time as can be worked on now: none wait in memory,
 /// where a broken connection would make them stale.
@@ -251,53 +252,12 @@ impl Job {
         error: String,
         attempts: Vec<DeadAttempt>,
     ) -> Result<(), PublishError> {
-        let skip = if self.stream == names::PUSH { 2 } else { 1 };
-        let (system, collection, key) = match self.stream {
-            names::SYNC => {
-                let mut tokens = self.subject().split('.').skip(2);
-                (tokens.next(), tokens.next(), None)
-            }
-            names::RUN => (None, None, None),
-            _ => subject::record_parts(self.subject(), skip)
-                .map_or((None, None, None), |(system, collection, key)| {
-                    (Some(system), Some(collection), Some(key))
-                }),
-        };
-        let subject = subject::dead(stage, system, collection, key);
-        let (body, body_base64) = match std::str::from_utf8(self.payload()) {
-            Ok(text) => (Some(text.to_owned()), None),
-            Err(_) => (None, Some(base64_of(self.payload()))),
-        };
-        let letter = DeadLetter {
-            subject: self.subject().to_owned(),
-            stream: self.stream.to_owned(),
+        let dead = Dead {
+            stream: self.stream,
             sequence: self.sequence,
-            body,
-            body_base64,
-            error,
-            attempts,
+            subject: self.subject(),
+            body: self.payload(),
         };
-        let envelope = Envelope::default().with_id(format!("dead-{}-{}", self.stream, self.sequence));
-        match self.broker.publish(subject.clone(), &letter, &envelope).await {
-            Err(PublishError::TooLarge { .. }) => {
-                let letter = in_short(letter);
-                self.broker.publish(subject, &letter, &envelope).await.map(drop)
-            }
-            other => other.map(drop),
-        }
+        dead.bury(&self.broker, stage, error, attempts).await
     }
-}
-
-/// The letter without the body, and with the beginnings of errors, which may quote the body.
-fn in_short(letter: DeadLetter) -> DeadLetter {
-    const TOLD: usize = 2000;
-    let short = |error: String| error.chars().take(TOLD).collect::<String>();
-    let attempt = |attempt: DeadAttempt| DeadAttempt { error: short(attempt.error), ..attempt };
-    let attempts = letter.attempts.into_iter().map(attempt).collect();
-    DeadLetter { body: None, body_base64: None, error: short(letter.error), attempts, ..letter }
-}
-
-fn base64_of(bytes: &[u8]) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
 }

@@ -6,6 +6,7 @@
 mod audit;
 mod batch;
 mod bucket;
+mod burial;
 mod connect;
 mod cursor;
 mod cursors;
@@ -18,6 +19,7 @@ mod inbox;
 mod lease;
 mod publish;
 mod stored;
+mod strays;
 mod topology;
 mod worker;
 
@@ -35,5 +37,6 @@ pub use inbox::{Inbox, Job};
 pub use lease::one_at_a_time;
 pub use publish::{Envelope, PublishError};
 pub use stored::{ReadError, Reading};
+pub use strays::StrayError;
 pub use topology::{ConsumerPlan, Needs, TopologyError, consumers, ensure as ensure_topology, names, ready};
 pub use worker::{Handler, KeepAlive, Verdict, Worker, keep_alive};

@@ -22,7 +22,7 @@ pub struct ReadError {
 }
 
 impl ReadError {
-    fn of(stream: &str, why: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn of(stream: &str, why: &dyn std::fmt::Display) -> Self {
         Self { stream: stream.to_owned(), why: why.to_string() }
     }
 }

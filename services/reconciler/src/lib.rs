@@ -31,6 +31,7 @@ mod samples;
 #[cfg(test)]
 mod simulation;
 mod spent;
+mod strays;
 mod trim;
 mod twins;
 mod waiting;
@@ -95,7 +96,8 @@ async fn work(broker: Broker, config: &ConfigFolder, stop: CancellationToken) ->
         Worker::new(listings, Arc::new(keeper::Listings(Arc::clone(&engine)))).run(stop.clone()),
         keeper::keep(Arc::clone(&engine), pulls.clone(), stop.clone()),
         trim::run(broker, pulls, stop.clone()),
-        lapsed::watch(engine, stop.clone()),
+        lapsed::watch(Arc::clone(&engine), stop.clone()),
+        strays::watch(engine, stop.clone()),
     );
     Ok(())
 }

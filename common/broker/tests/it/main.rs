@@ -16,4 +16,5 @@ mod pages;
 mod pitfalls;
 mod proxy;
 mod reading;
+mod strays;
 mod workers;

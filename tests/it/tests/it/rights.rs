@@ -67,7 +67,8 @@ async fn each_service_does_all_its_work_with_its_own_rights() -> Result {
     assert_eq!(value(&town.matter(&text(&row, "CivilWarrant")).await?, "Property Owner"), "New Owner");
     town.full_sync("gis").await?;
     town.full_sync("clio").await?;
-    // Started anew, each takes up what its buckets hold.
+    let stray = town.publish("push.live.mars.matters.E-1", "{}").await?;
+    // Started anew, each takes up what its buckets hold, and the reconciler looks for pushes that no bridge takes.
     for service in SERVICES {
         let processes = town.processes.as_mut().context("no processes")?;
         processes.kill(service).await?;
@@ -77,10 +78,12 @@ async fn each_service_does_all_its_work_with_its_own_rights() -> Result {
     town.assert_same().await?;
     let counts = town.broker.bucket::<Value>(names::BUDGETS).await?.all().await?;
     assert_eq!(counts.len(), 2, "both bridges have counted: {counts:?}");
+    let (_, letter) = town.dead_letter(names::PUSH, stray).await?;
+    assert_eq!(letter.error, "there is no system `mars`; the systems are: clio, gis");
     // A message that nobody can read is buried by whoever meets it.
     town.broker.publish("sync.request.gis".to_owned(), &"no request", &Envelope::default()).await?;
     town.broker.publish("push.live.clio.matters.X".to_owned(), &"no push", &Envelope::default()).await?;
-    until("both to be buried", async || Ok((town.dead_letters().await?.len() >= 2).then_some(()))).await?;
+    until("both to be buried", async || Ok((town.dead_letters().await?.len() >= 3).then_some(()))).await?;
     assert_eq!(denied(&town)?, Vec::<String>::new());
     Ok(())
 }
