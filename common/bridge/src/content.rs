@@ -7,6 +7,7 @@
 mod ask;
 mod serve;
 mod store;
+mod sweep;
 
 use databridge_http::{CallError, ErrorClass};
 use databridge_model::{ContentObject, Failure, FailureClass};

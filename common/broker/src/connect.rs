@@ -182,7 +182,8 @@ impl Broker {
         Ok(ReadAfter { sequence: info.state.last_sequence, stream_created })
     }
 
-    pub(crate) fn losses(&self) -> u64 {
+    /// How often the connection was lost so far: then nats-server may have been killed.
+    pub fn losses(&self) -> u64 {
         *self.losses.borrow()
     }
 }

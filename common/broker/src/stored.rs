@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
-use crate::Broker;
+use crate::{Broker, names};
 
 /// A stream cannot be looked through.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -56,6 +56,14 @@ impl Broker {
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(ReadError::of(stream, &error)),
         }
+    }
+
+    /// Whether any push waits, is in hand, or is put off.
+    pub async fn has_pushes(&self) -> Result<bool, ReadError> {
+        let failed = |why: &dyn std::fmt::Display| ReadError::of(names::PUSH, why);
+        let stream = self.jetstream.get_stream(names::PUSH).await.map_err(|e| failed(&e))?;
+        // One message stands first for ever.
+        Ok(stream.cached_info().state.messages > 1)
     }
 
     /// Begins to read what a stream has got on these subjects since a moment; all subjects without a filter.

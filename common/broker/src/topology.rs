@@ -258,7 +258,7 @@ fn streams(replicas: usize) -> Vec<stream::Config> {
         stream::Config { max_age: 400 * DAY, max_bytes: 128 * MB, ..base(names::AUDIT, &["audit.>"]) },
         stream::Config {
             // The object store `content`, as ADR-20 lays it out. A content is deleted with the push that it was for; what
-            // came for none any more goes by itself. Each bridge brings four at a time: room for eight of
+            // came for none any more is swept away, or goes by itself. Each bridge brings four at a time: room for eight of
             // 256 MB. Full means refuse, and ask again.
             max_age: DAY,
             max_bytes: 2048 * MB,

@@ -110,8 +110,19 @@ async fn tell(engine: &Engine, stop: &CancellationToken) {
 }
 
 async fn see_to_all(engine: &Engine, pulls: &Inbox, stop: &CancellationToken) {
+    let mut losses = engine.broker.losses();
     while !stop.is_cancelled() {
         let mut wait = Duration::from_secs(30);
+        let now = engine.broker.losses();
+        if now != losses {
+            // A nats-server that was killed may have forgotten that requests were taken out (nats-server#7384, #7387).
+            match engine.spent.find(&engine.broker, &engine.runs).await {
+                Ok(()) => losses = now,
+                Err(error) => {
+                    tracing::debug!(%error, "Spent requests could not be looked for; trying again.");
+                }
+            }
+        }
         for id in engine.runs.open_ids() {
             wait = Duration::from_millis(100);
             if let Err(error) = Box::pin(see_to(engine, pulls, id)).await {
@@ -121,7 +132,7 @@ async fn see_to_all(engine: &Engine, pulls: &Inbox, stop: &CancellationToken) {
         if let Err(error) = engine.spent.take_away(&engine.broker).await {
             tracing::debug!(%error, "Spent requests stay in their stream for the moment.");
         }
-        if !engine.spent.is_empty() {
+        if !engine.spent.is_empty() || now != losses {
             wait = wait.min(Duration::from_millis(250));
         }
         tokio::select! {

@@ -53,7 +53,7 @@ impl SpentRequests {
         Ok(())
     }
 
-    /// Finds those that a crash has left.
+    /// Finds those that a crash has left, or brought back.
     pub(crate) async fn find(&self, broker: &Broker, runs: &Runs) -> Result<(), Trouble> {
         let stream = requests(broker).await?;
         let mut from = 1;

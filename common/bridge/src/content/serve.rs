@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::store::{ContentStore, name_of};
-use super::{ContentError, OfferedContent};
+use super::{ContentError, OfferedContent, sweep};
 use crate::budget::{is_for_the_budget, until_open};
 
 /// Contents that a bridge brings at once.
@@ -57,8 +57,10 @@ pub async fn serve_content(
 ) -> Result<(), ContentError> {
     let unheard = |error: &dyn std::error::Error| ContentError::Store(error.to_string());
     let client = broker.client().clone();
+    let store = Arc::new(ContentStore::open(&broker).await?);
+    let sweeping = sweep::run(broker.clone(), Arc::clone(&store), stop.clone());
     let desk = Arc::new(ContentDesk {
-        store: ContentStore::open(&broker).await?,
+        store,
         broker,
         provider,
         budget,
@@ -71,6 +73,7 @@ pub async fn serve_content(
         .await
         .map_err(|error| unheard(&error))?;
     let mut under_way = JoinSet::new();
+    under_way.spawn(sweeping);
     loop {
         let request = tokio::select! {
             () = stop.cancelled() => break,
@@ -90,7 +93,7 @@ pub async fn serve_content(
 
 struct ContentDesk<P> {
     broker: Broker,
-    store: ContentStore,
+    store: Arc<ContentStore>,
     provider: P,
     budget: Budget,
     transfers: Semaphore,

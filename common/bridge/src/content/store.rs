@@ -171,6 +171,18 @@ impl ContentStore {
         Ok(names)
     }
 
+    /// The sequence of what was stored last; `None` where nothing is stored.
+    pub(super) async fn last(&self) -> Result<Option<u64>, ContentError> {
+        let state = self.stream.get_info().await.map_err(|error| failed(&error))?.state;
+        Ok((state.messages > 0).then_some(state.last_sequence))
+    }
+
+    /// Purges all that was stored up to this sequence; tells how many messages that were.
+    pub(super) async fn purge_up_to(&self, last: u64) -> Result<u64, ContentError> {
+        let purged = self.stream.purge().sequence(last + 1).await.map_err(|error| failed(&error))?;
+        Ok(purged.purged)
+    }
+
     async fn info(&self, name: &str) -> Result<Option<ObjectInfo>, ContentError> {
         match self.objects.info(name).await {
             Ok(info) => Ok(Some(info).filter(|info| !info.deleted)),

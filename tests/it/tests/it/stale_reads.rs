@@ -1,8 +1,15 @@
 //! What was read before our own write, or before a person's, changes nothing that came after it.
 
+use std::time::Duration;
+
 use anyhow::Context;
+use databridge_broker::async_nats::datetime::{add_std_duration, now};
+use databridge_broker::async_nats::jetstream::consumer::PullConsumer;
+use databridge_broker::async_nats::jetstream::stream::RawMessageErrorKind;
 use databridge_broker::names;
+use databridge_model::SyncRequest;
 use it::town::{text, value};
+use it::watch::until;
 use it::{Town, TownOptions};
 use sandbox::GisOptions;
 use sandbox::calls::System;
@@ -134,6 +141,32 @@ async fn pulls_published_again_byte_for_byte_change_nothing() -> Result {
     assert_eq!(town.writes().await?, (0, 0));
     assert_eq!(self::links(&town).await?, links);
     town.assert_same().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_a_killed_broker_brings_back_is_taken_out_again() -> Result {
+    let mut town = Town::of_processes(2).await?;
+    let run = town.migrate().await?.run;
+    // As it comes back: both have answered it long ago, so neither is given it.
+    let requests = town.broker.jetstream().get_stream_no_info(names::SYNC).await?;
+    let paused_until = add_std_duration(now(), Duration::from_secs(600)).map_err(anyhow::Error::msg)?;
+    for consumer in ["reconciler", "gis-bridge"] {
+        requests.pause_consumer(consumer, paused_until).await?;
+    }
+    let back = SyncRequest { within: run, ..SyncRequest::default() };
+    let sequence = town.publish("sync.request.gis", serde_json::to_vec(&back)?).await?;
+    town.nats.kill9()?;
+    town.nats.restart().await?;
+    until("it to be taken out", async || {
+        let found = requests.get_raw_message(sequence).await;
+        Ok(found.is_err_and(|error| error.kind() == RawMessageErrorKind::NoMessageFound).then_some(()))
+    })
+    .await?;
+    for consumer in ["reconciler", "gis-bridge"] {
+        let consumer: PullConsumer = requests.get_consumer(consumer).await.map_err(anyhow::Error::msg)?;
+        assert!(consumer.cached_info().paused, "it was not given to anybody");
+    }
+    Ok(())
 }
 
 /// What both sides of every link are taken to have agreed on.
