@@ -213,13 +213,7 @@ impl DeadLetters {
     }
 
     async fn take_out(&self, sequence: u64) -> Result<(), DeadError> {
-        match self.stream.delete_message(sequence).await {
-            Err(error) => match self.get(sequence).await {
-                Err(DeadError::NotThere(_)) => Ok(()),
-                _ => Err(failed(&error)),
-            },
-            Ok(_) => Ok(()),
-        }
+        self.broker.take_out(names::DEAD, sequence).await.map_err(|error| failed(&error))
     }
 }
 

@@ -36,7 +36,7 @@ pub use health::{Health, HealthReport, Standing};
 pub use inbox::{Inbox, Job};
 pub use lease::one_at_a_time;
 pub use publish::{Envelope, PublishError};
-pub use stored::{ReadError, Reading};
+pub use stored::{ReadError, Reading, TakeOutError};
 pub use strays::StrayError;
 pub use topology::{ConsumerPlan, Needs, TopologyError, consumers, ensure as ensure_topology, names, ready};
 pub use worker::{Handler, KeepAlive, Verdict, Worker, keep_alive};

@@ -1,11 +1,11 @@
-//! Looking through what a stream holds, beside those who work on it.
+//! Looking through what a stream holds, and taking out of it, beside those who work on it.
 
 use std::time::Duration;
 
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
@@ -25,6 +25,18 @@ impl ReadError {
     pub(crate) fn of(stream: &str, why: &dyn std::fmt::Display) -> Self {
         Self { stream: stream.to_owned(), why: why.to_string() }
     }
+}
+
+/// A message cannot be taken out of its stream.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("message {sequence} cannot be taken out of the stream {stream}: NATS: {why}")]
+pub struct TakeOutError {
+    /// The stream.
+    pub stream: String,
+    /// The message's sequence there.
+    pub sequence: u64,
+    /// What NATS says.
+    pub why: String,
 }
 
 /// Many messages of a stream, read in their order.
@@ -55,6 +67,21 @@ impl Broker {
             Ok(message) => Ok(Some(message)),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(ReadError::of(stream, &error)),
+        }
+    }
+
+    /// Takes a message out of a stream. One that is not there any more is out.
+    pub async fn take_out(&self, stream: &str, sequence: u64) -> Result<(), TakeOutError> {
+        let failed = |why: &dyn std::fmt::Display| TakeOutError {
+            stream: stream.to_owned(),
+            sequence,
+            why: why.to_string(),
+        };
+        let opened = self.jetstream.get_stream_no_info(stream).await.map_err(|e| failed(&e))?;
+        let Err(error) = opened.delete_message(sequence).await else { return Ok(()) };
+        match opened.get_raw_message(sequence).await {
+            Err(found) if found.kind() == RawMessageErrorKind::NoMessageFound => Ok(()),
+            _ => Err(failed(&error)),
         }
     }
 

@@ -8,7 +8,7 @@ use databridge_model::subject::Lane;
 use futures::TryStreamExt;
 
 use crate::burial::Dead;
-use crate::{Broker, PublishError, ReadError, consumers, names};
+use crate::{Broker, PublishError, ReadError, TakeOutError, consumers, names};
 
 /// Pushes that no bridge takes cannot be put aside.
 #[derive(Debug, thiserror::Error)]
@@ -20,8 +20,8 @@ pub enum StrayError {
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// A push that is a dead letter by now cannot be taken out.
-    #[error("a push that no bridge takes cannot be taken out of PUSH: NATS: {0}")]
-    TakeOut(String),
+    #[error(transparent)]
+    TakeOut(#[from] TakeOutError),
 }
 
 /// What pushes begin with; under `later.` are the schedules of long waits, which no consumer takes.
@@ -38,27 +38,20 @@ impl Broker {
         for begin in PUSHES {
             let subjects = subjects(&stream, &format!("{begin}.>")).await?;
             for subject in subjects.iter().filter(|subject| !bridges.take(subject)) {
-                buried += self.bury_all_of(&stream, subject, &bridges.why_none_takes(subject)).await?;
+                buried += self.bury_all_of(subject, &bridges.why_none_takes(subject)).await?;
             }
         }
         Ok(buried)
     }
 
-    async fn bury_all_of(&self, stream: &Stream<()>, subject: &str, why: &str) -> Result<usize, StrayError> {
+    async fn bury_all_of(&self, subject: &str, why: &str) -> Result<usize, StrayError> {
         let (mut from, mut buried) = (1, 0);
         while let Some(stray) = self.next_stored(names::PUSH, subject, from).await? {
             let sequence = stray.sequence;
             tracing::error!(subject, why, "No bridge takes a push; it is kept as a dead letter.");
             let dead = Dead { stream: names::PUSH, sequence, subject, body: &stray.payload };
             dead.bury(self, "push", why.to_owned(), Vec::new()).await?;
-            if let Err(error) = stream.delete_message(sequence).await
-                && self
-                    .next_stored(names::PUSH, subject, sequence)
-                    .await?
-                    .is_some_and(|it| it.sequence == sequence)
-            {
-                return Err(StrayError::TakeOut(error.to_string()));
-            }
+            self.take_out(names::PUSH, sequence).await?;
             (from, buried) = (sequence + 1, buried + 1);
         }
         Ok(buried)

@@ -1,5 +1,8 @@
 //! The operator's command. It holds no logic that a service lacks.
 
+// `say!` does it: who reads no more ends nothing.
+#![deny(clippy::print_stdout)]
+
 pub mod cli;
 pub mod commands;
 pub mod demo;

@@ -44,11 +44,8 @@ impl SpentRequests {
         };
         let free: Vec<_> = self.lock().iter().copied().filter(|sequence| !in_hand(*sequence)).collect();
         for sequence in free {
-            match stream.delete_message(sequence).await {
-                Err(error) if holds(broker, sequence).await? => return Err(failed(&error)),
-                // Deleted, now or before.
-                _ => drop(self.lock().remove(&sequence)),
-            }
+            broker.take_out(names::SYNC, sequence).await.map_err(|e| failed(&e))?;
+            self.lock().remove(&sequence);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Bringing the schedules in NATS to what the config says.
 
-use databridge_broker::{BatchError, Broker};
+use databridge_broker::{BatchError, Broker, names};
 use databridge_config::{ConfigFolder, Schedule};
 use databridge_model::Name;
 
@@ -22,7 +22,8 @@ pub(crate) async fn apply(broker: &Broker, config: &ConfigFolder) -> Result<(), 
             continue;
         }
         let Some(stored) = shelf.last(&subject).await?.filter(stored::Stored::is_ours) else { continue };
-        shelf.take_out(&subject, &stored).await?;
+        let taken_out = broker.take_out(names::SYNC, stored.sequence).await;
+        taken_out.map_err(|error| stored::broker_error("taken out", &error))?;
         if let Some(schedule) = name.filter(|name| subject == Subjects::of(name).schedule) {
             tracing::info!(schedule, "A schedule that the config does not have any more is taken out.");
         }

@@ -240,14 +240,4 @@ impl Shelf {
             Err(error) => Err(broker_error("read", &error)),
         }
     }
-
-    /// Takes a message out; one that another has taken out is fine.
-    pub(crate) async fn take_out(&self, subject: &str, stored: &Stored) -> Result<(), SchedulerError> {
-        match self.stream.delete_message(stored.sequence).await {
-            Err(error) if self.last(subject).await?.is_some_and(|last| last.sequence == stored.sequence) => {
-                Err(broker_error("taken out", &error))
-            }
-            _ => Ok(()),
-        }
-    }
 }

@@ -58,6 +58,8 @@ pub async fn serve_content(
     let unheard = |error: &dyn std::error::Error| ContentError::Store(error.to_string());
     let client = broker.client().clone();
     let store = Arc::new(ContentStore::open(&broker).await?);
+    // Before anybody is answered: what a kill has left.
+    sweep::sweep(&broker, &store).await;
     let sweeping = sweep::run(broker.clone(), Arc::clone(&store), stop.clone());
     let desk = Arc::new(ContentDesk {
         store,

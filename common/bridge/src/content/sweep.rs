@@ -20,9 +20,14 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Sweeps now and then until told to stop.
 pub(super) async fn run(broker: Broker, store: Arc<ContentStore>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-        if let Err(error) = once(&broker, &store).await {
-            tracing::warn!(%error, "Contents that no push needs could not be looked for; trying again later.");
-        }
+        sweep(&broker, &store).await;
+    }
+}
+
+/// Sweeps once.
+pub(super) async fn sweep(broker: &Broker, store: &ContentStore) {
+    if let Err(error) = once(broker, store).await {
+        tracing::warn!(%error, "Contents that no push needs could not be looked for; trying again later.");
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use databridge_bridge::{ContentError, fetch};
 use databridge_http::ErrorClass;
 use databridge_model::FailureClass;
+use databridge_runtime::CancellationToken;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
@@ -68,6 +69,19 @@ async fn what_is_wrong_with_a_content_is_told_to_the_one_who_asks() {
     let ContentError::Refused(failure) = &error else { panic!("{error}") };
     assert_eq!(failure.class, FailureClass::Gone);
     assert_eq!(error.class(), ErrorClass::Invalid, "the record that was to be written is not gone");
+}
+
+#[tokio::test]
+async fn what_was_left_for_no_push_is_swept_away_when_the_bridge_starts_again() {
+    let mut office = Office::open().await;
+    let serving = office.serve(&Shelf::open(Behaviour::Whole(300_000))).await;
+    within(fetch(&office.broker, &photo("1"), None)).await.unwrap();
+    assert_eq!(office.stored(">").await, 4);
+    office.stop.cancel();
+    within(serving).await.unwrap().unwrap();
+    office.stop = CancellationToken::new();
+    let _serving = office.serve(&Shelf::open(Behaviour::Whole(1))).await;
+    assert_eq!(office.stored(">").await, 0);
 }
 
 #[tokio::test]
