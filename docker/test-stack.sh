@@ -53,6 +53,11 @@ containers() {
     ${1:+--filter "label=com.docker.compose.service=$1"} --filter label=com.docker.compose.oneoff=False
 }
 
+# What Docker holds of the project: networks, or volumes.
+held() { docker "$1" ls --quiet --filter "label=com.docker.compose.project=$project"; }
+
+remove_volumes() { held volume | xargs --no-run-if-empty docker volume rm > /dev/null; }
+
 clean_up() {
   local status=$?
   if [ "$status" -ne 0 ]; then
@@ -62,6 +67,7 @@ clean_up() {
   docker ps --all --quiet --filter "label=com.docker.compose.project=$project" \
     | xargs --no-run-if-empty docker rm --force > /dev/null
   compose down --volumes --remove-orphans > "$work/down" 2>&1 || cat "$work/down"
+  remove_volumes
   docker images --quiet --filter "label=databridge.test=$project" | sort -u \
     | xargs --no-run-if-empty docker rmi --force > /dev/null
   rm -rf "$work"
@@ -75,6 +81,26 @@ quietly() {
 
 up() {
   quietly compose up --detach --no-build "${stay_up[@]}" "${one_shot[@]}"
+}
+
+# Docker's own miscount: where containers come and go side by side, it can lose count of who is in a network, and then
+# holds the network until its daemon starts again, although nobody is in it and it serves whoever joins (moby#42119,
+# moby#43286). $1 is what Compose said.
+miscounted() {
+  grep -q "has active endpoints" "$1" && [ -z "$(docker ps --all --quiet --filter "network=${project}_default")" ] \
+    && [ "$(docker network inspect --format '{{len .Containers}}' "${project}_default")" = 0 ]
+}
+
+# Takes the stack down. A network that Docker miscounted is told of and left: it is no failure of the stack.
+miscount=no
+down() {
+  if ! compose down --timeout 30 "$@" > "$work/log" 2>&1; then
+    miscounted "$work/log" || { cat "$work/log" >&2; fail "compose down $*"; }
+    miscount=yes
+    echo "Docker has miscounted who is in the network ${project}_default (moby#43286), and keeps it."
+    # Compose ends there, before the volumes.
+    case " $* " in *" --volumes "*) remove_volumes ;; esac
+  fi
 }
 
 # What is not as it should be: each container that does not run healthy, each one-shot that has not ended well.
@@ -314,7 +340,7 @@ until_well
 sync_carries
 
 step Everything goes, and comes up in the wrong order
-quietly compose down --timeout 30
+down
 quietly compose up --detach --no-build --no-deps "${services[@]}"
 quietly compose up --detach --no-build --no-deps "${one_shot[@]}"
 for service in "${services[@]}"; do
@@ -336,10 +362,10 @@ until_well
 sync_carries
 
 step Down, with its volumes
-quietly compose down --volumes --timeout 30
+down --volumes
 left=$(docker ps --all --quiet --filter "label=com.docker.compose.project=$project"
-  docker network ls --quiet --filter "label=com.docker.compose.project=$project"
-  docker volume ls --quiet --filter "label=com.docker.compose.project=$project")
+  held volume
+  if [ "$miscount" = no ]; then held network; fi)
 [ -z "$left" ] || fail "left behind: $left"
 
 step Three nats-servers
@@ -356,6 +382,6 @@ for service in nats nats-2 nats-3; do
   quietly compose up --detach --no-build --no-deps "$service"
   until_well
 done
-quietly compose down --volumes --timeout 30
+down --volumes
 
 step "All is well"
