@@ -1,5 +1,6 @@
 //! The connection.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use async_nats::{ConnectErrorKind, ConnectOptions, Event, jetstream};
 use chrono::DateTime;
 use databridge_config::env::{self, EnvError, NatsEnv};
 use databridge_model::ReadAfter;
-use databridge_runtime::Clock;
+use databridge_runtime::{CancellationToken, Clock};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
@@ -68,6 +69,9 @@ pub struct Broker {
 
 /// How long a service waits at its start for the server to answer.
 const PATIENCE_AT_START: Duration = Duration::from_secs(30);
+
+/// How long between two looks whether the connection is back.
+const LOOKED_APART: Duration = Duration::from_millis(100);
 
 impl Broker {
     /// Connects a service at its start, by the settings of the environment ([`NatsEnv`]), and answers from then on who
@@ -185,6 +189,19 @@ impl Broker {
     /// How often the connection was lost so far: then nats-server may have been killed.
     pub fn losses(&self) -> u64 {
         *self.losses.borrow()
+    }
+
+    /// Whether what failed is to be begun anew: the connection was lost since it was begun, and that alone may have been
+    /// why. `losses` is how often it had been lost before. Waits then for the connection, or for the order to stop.
+    pub async fn begins_anew(&self, losses: u64, error: impl fmt::Display, stop: &CancellationToken) -> bool {
+        if stop.is_cancelled() || (self.losses() == losses && self.is_connected()) {
+            return false;
+        }
+        tracing::warn!(service = self.service(), %error, "The connection to NATS was lost; the service begins anew.");
+        while !self.is_connected() && !stop.is_cancelled() {
+            tokio::time::sleep(LOOKED_APART).await;
+        }
+        true
     }
 }
 

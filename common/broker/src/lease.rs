@@ -8,6 +8,7 @@
 //! moment that it still has it. What keeps effects from being doubled then are the compare-and-set of links and runs,
 //! and the intents.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -38,36 +39,49 @@ const GRACE: Duration = Duration::from_secs(25);
 const TIMES_UNHEARD: u32 = 2;
 
 /// Works while this replica has the lease of its service, and waits for it while another has it. Ends when `stop` is
-/// cancelled, or when the work ends by itself.
+/// cancelled, or when the work ends by itself; work that a loss of the connection ended is [begun anew].
 ///
 /// The token that the work gets is cancelled by `stop`, and when another replica has taken over.
+///
+/// [begun anew]: Broker::begins_anew
 pub async fn one_at_a_time<F, W, E>(broker: &Broker, stop: CancellationToken, work: F) -> Result<(), E>
 where
     F: Fn(CancellationToken) -> W,
     W: Future<Output = Result<(), E>>,
-    E: From<BucketError>,
+    E: From<BucketError> + fmt::Display,
 {
     loop {
+        let losses = broker.losses();
         broker.health().stands(Standing::By);
-        let mut lease = tokio::select! {
+        let taken = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            lease = Lease::take(broker) => lease?,
+            taken = Lease::take(broker) => taken,
         };
-        broker.health().stands(Standing::AtWork);
-        let tenure = stop.child_token();
-        let mut working = Box::pin(work(tenure.clone()));
-        let ended = tokio::select! {
-            ended = &mut working => Some(ended),
-            () = lease.keep() => None,
+        // What came of the work; nothing where another has taken over.
+        let ended = match taken {
+            Err(error) => Some(Err(error.into())),
+            Ok(mut lease) => {
+                broker.health().stands(Standing::AtWork);
+                let tenure = stop.child_token();
+                let mut working = Box::pin(work(tenure.clone()));
+                tokio::select! {
+                    ended = &mut working => {
+                        lease.give_back().await;
+                        Some(ended)
+                    }
+                    () = lease.keep() => {
+                        let service = broker.service();
+                        tracing::warn!(service, "Another replica has taken over; this one stands by.");
+                        tenure.cancel();
+                        tokio::time::timeout(GRACE, working).await.ok().filter(Result::is_err)
+                    }
+                }
+            }
         };
-        if let Some(ended) = ended {
-            lease.give_back().await;
-            return ended;
-        }
-        tracing::warn!(service = broker.service(), "Another replica has taken over; this one stands by.");
-        tenure.cancel();
-        if let Ok(ended) = tokio::time::timeout(GRACE, working).await {
-            ended?;
+        match ended {
+            None => {}
+            Some(Err(error)) if broker.begins_anew(losses, &error, &stop).await => {}
+            Some(ended) => return ended,
         }
     }
 }

@@ -58,10 +58,21 @@ pub async fn run(
     if !ready(&broker, NEEDS, &stop).await {
         return Ok(());
     }
-    let vault = Arc::new(Vault::open(&broker, &settings.key).await?);
-    let links = Arc::new(Links::open(&broker, clock.clone()).await?);
     let clio = Arc::new(Clio::new(&settings)?);
-    let leases = Leases::open(&broker).await?;
+    let open = async || -> Result<_, AuthError> {
+        let vault = Vault::open(&broker, &settings.key).await?;
+        let links = Links::open(&broker, clock.clone()).await?;
+        let leases = Leases::open(&broker).await?;
+        let subscribers = Responder::subscribe(&broker).await.map_err(AuthError::Subscribe)?;
+        Ok((Arc::new(vault), Arc::new(links), leases, subscribers))
+    };
+    let (vault, links, leases, subscribers) = loop {
+        let losses = broker.losses();
+        match open().await {
+            Err(error) if broker.begins_anew(losses, &error, &stop).await => {}
+            opened => break opened?,
+        }
+    };
     let responder = Responder {
         broker: broker.clone(),
         vault: Arc::clone(&vault),
@@ -70,7 +81,6 @@ pub async fn run(
         reply_key: settings.key.derive("token:clio"),
         callback_url: settings.callback_url.clone(),
     };
-    let subscribers = Responder::subscribe(&broker).await.map_err(AuthError::Subscribe)?;
     broker.health().stands(Standing::AtWork);
     let router = web::router(Web {
         is_https: settings.is_https(),

@@ -11,7 +11,7 @@ use futures::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use it::crash::{ask, left_over};
 use it::picture::Picture;
-use it::processes::{Program, SERVICES};
+use it::processes::{Processes, Program, SERVICES};
 use it::town::whole_config;
 use it::{Town, TownOptions};
 use nix::sys::signal::{Signal, kill};
@@ -34,6 +34,9 @@ const MOST_CYCLES: usize = 4;
 /// What is killed: one of these, or the broker.
 const BROKER: &str = "nats-server";
 
+/// How often a service ended by itself.
+type Ended = BTreeMap<&'static str, u64>;
+
 /// A town under torture.
 struct Torture {
     options: Options,
@@ -42,7 +45,7 @@ struct Torture {
     killed: BTreeMap<&'static str, u64>,
     faults: u64,
     /// Services that ended by themselves and were started anew, as the stack does it.
-    ended: BTreeMap<&'static str, u64>,
+    ended: Ended,
     /// Differences that were there when what changed had been read, and were gone when all had been.
     late: usize,
     bar: ProgressBar,
@@ -156,12 +159,20 @@ impl Torture {
             tokio::time::sleep(Duration::from_millis(after)).await;
             self.processes()?.start_one(victim, None)?;
         }
-        self.start_those_that_ended()
+        let processes = self.town.processes.as_mut().context("no processes")?;
+        start_those_that_ended(processes, &mut self.ended)
     }
 
-    /// The same with what is left over, where it fails.
+    /// Compares while services that end by themselves are started anew; with what is left over, where it fails.
     async fn compare(&mut self) -> anyhow::Result<()> {
-        match self.compare_all().await {
+        let mut processes = self.town.processes.take().context("no processes")?;
+        let mut ended = std::mem::take(&mut self.ended);
+        let compared = tokio::select! {
+            compared = self.compare_all() => compared,
+            error = keep_up(&mut processes, &mut ended) => Err(error),
+        };
+        (self.town.processes, self.ended) = (Some(processes), ended);
+        match compared {
             Ok(()) => {
                 self.people.were_compared();
                 Ok(())
@@ -177,7 +188,6 @@ impl Torture {
     async fn compare_all(&mut self) -> anyhow::Result<()> {
         self.bar.set_message("comparing");
         self.town.admin.clear_faults().await?;
-        self.start_those_that_ended()?;
         self.town.cycle().await?;
         self.all_is_done().await?;
         self.town.cycle().await?;
@@ -276,17 +286,7 @@ impl Torture {
         Ok(std::fs::write(folder.join("picture.txt"), format!("{picture:#?}"))?)
     }
 
-    fn start_those_that_ended(&mut self) -> anyhow::Result<()> {
-        for service in SERVICES {
-            if !self.processes()?.is_alive(service)? {
-                *self.ended.entry(service).or_default() += 1;
-                self.processes()?.start_one(service, None)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn processes(&mut self) -> anyhow::Result<&mut it::processes::Processes> {
+    fn processes(&mut self) -> anyhow::Result<&mut Processes> {
         self.town.processes.as_mut().context("no processes")
     }
 
@@ -306,4 +306,24 @@ impl Torture {
             self.late,
         )
     }
+}
+
+/// Starts anew what ends by itself, as the stack does it, until that fails.
+async fn keep_up(processes: &mut Processes, ended: &mut Ended) -> anyhow::Error {
+    loop {
+        if let Err(error) = start_those_that_ended(processes, ended) {
+            return error;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn start_those_that_ended(processes: &mut Processes, ended: &mut Ended) -> anyhow::Result<()> {
+    for service in SERVICES {
+        if !processes.is_alive(service)? {
+            *ended.entry(service).or_default() += 1;
+            processes.start_one(service, None)?;
+        }
+    }
+    Ok(())
 }

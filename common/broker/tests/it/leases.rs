@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use databridge_broker::{Broker, BucketError, Standing, one_at_a_time};
+use databridge_broker::{Broker, BucketError, Standing, names, one_at_a_time};
 use databridge_runtime::CancellationToken;
 use futures::StreamExt;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::office::{Office, connect};
@@ -108,4 +108,27 @@ async fn the_lease_outlives_a_broker_that_is_killed_and_comes_back() {
     assert_eq!(replicas.at_work.load(Ordering::SeqCst), 1);
     stop.cancel();
     first.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_a_loss_of_the_connection_ended_begins_anew_and_work_that_fails_by_itself_ends() {
+    let office = Office::open().await;
+    let broker = connect(office.nats.url()).await;
+    let (nats, times) = (Mutex::new(office.nats), AtomicUsize::new(0));
+    let work = async |_: CancellationToken| {
+        let mut nats = nats.lock().await;
+        if times.fetch_add(1, Ordering::SeqCst) == 0 {
+            nats.kill9().unwrap();
+        }
+        let opened = broker.bucket::<String>(names::LINKS).await;
+        if !nats.is_running() {
+            nats.restart().await.unwrap();
+        }
+        opened?;
+        Err(BucketError::Unreadable { key: "links/a".to_owned(), why: "it is none".to_owned() })
+    };
+    let ended = one_at_a_time(&broker, CancellationToken::new(), work);
+    let error = tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap_err();
+    assert!(matches!(error, BucketError::Unreadable { .. }), "{error}");
+    assert_eq!(times.load(Ordering::SeqCst), 2);
 }

@@ -1,6 +1,5 @@
 //! What the migrate brought to Clio, by kinds.
 
-use crate::say::say;
 use std::collections::BTreeMap;
 
 use indicatif::HumanCount;
@@ -9,6 +8,7 @@ use super::compare::court_dates::{begins, told};
 use super::compare::{Case, Comparer, custom_field, notes};
 use super::lines::{Side, fitted};
 use super::picture::Picture;
+use crate::say::say;
 
 /// So many of each kind are shown.
 const SAMPLES: usize = 3;

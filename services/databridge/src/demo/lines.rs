@@ -1,7 +1,8 @@
 //! Lines for a terminal of 80 columns.
 
-use crate::say::say;
 use std::collections::BTreeMap;
+
+use crate::say::say;
 
 /// How many of a kind are shown before the rest is only counted.
 pub(crate) const SHOWN: usize = 5;

@@ -1,6 +1,5 @@
 //! The table at the end.
 
-use crate::say::say;
 use std::time::Instant;
 
 use indicatif::HumanCount;
@@ -8,6 +7,8 @@ use sandbox::Admin;
 use sandbox::calls::{Calls, Counts};
 use serde::Serialize;
 use serde_json::json;
+
+use crate::say::say;
 
 /// Calls a minute that Clio allows at peak (clio.md, section 3).
 const CLIO_LIMIT: u64 = 50;

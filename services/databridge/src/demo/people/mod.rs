@@ -7,7 +7,6 @@ mod fields;
 mod files;
 mod notes;
 
-use crate::say::say;
 use std::time::{Duration, Instant};
 
 use databridge_config::ConfigFolder;
@@ -18,6 +17,7 @@ use super::compare::{Case, Comparer};
 use super::lines::{SHOWN, fitted, more};
 use super::picture::Picture;
 use super::table::Arrived;
+use crate::say::say;
 
 /// Columns of a value that is shown.
 const VALUE_WIDTH: usize = 32;
