@@ -52,7 +52,15 @@ fn failure(system: System, random: &mut StdRng) -> Fault {
 fn lie(system: System, random: &mut StdRng) -> Fault {
     let lists = ["/matters.json", "/notes.json", "/calendar_entries.json", "/documents.json"];
     let list = lists.choose(random).copied().unwrap_or_default();
-    let filters = ["ids[]", "updated_since", "group_id", "matter_id", "query", "external_property_name"];
+    // Who asks for a property of this name asks for its value, too; one without the other is refused, and no lie.
+    let filters: [&[_]; 6] = [
+        &["ids[]"],
+        &["updated_since"],
+        &["group_id"],
+        &["matter_id"],
+        &["query"],
+        &["external_property_name", "external_property_value"],
+    ];
     let filter = filters.choose(random).copied().unwrap_or_default();
     // Not of a look-up by key: a cache's empty answer to that looks as the true one does, to any client.
     let parts = ["page_token=", "updated_since=", "ids%5B"];
@@ -62,7 +70,9 @@ fn lie(system: System, random: &mut StdRng) -> Fault {
         (System::Clio, 0) => Fault::new(System::Clio, Action::ApplyTwice).method("PATCH"),
         (System::Clio, 1) => of_clio(Action::NextLeadsBack).path(list),
         (System::Clio, 2) => of_clio(Action::SameAgain).path(part),
-        (System::Clio, _) => of_clio(Action::Ignores { parameters: vec![filter.to_owned()] }),
+        (System::Clio, _) => {
+            of_clio(Action::Ignores { parameters: filter.iter().map(|&it: &&str| it.to_owned()).collect() })
+        }
         (System::Gis, 0..2) => Fault::new(System::Gis, Action::ApplyTwice).path("applyEdits"),
         (System::Gis, _) => Fault::new(System::Gis, Action::SameAgain).path("/2/query"),
         (System::Storage, _) => Fault::new(System::Storage, Action::ApplyTwice).method("PUT"),
