@@ -48,22 +48,10 @@ impl Inbox {
     ///
     /// While the broker is away it gives nothing, and waits a second so that the caller's loop does not spin.
     pub async fn take(&self, most: usize, patience: Duration, linger: Duration) -> Vec<Job> {
-        let mut losses = self.broker.losses.subscribe();
-        let first = match self.consumer.batch().max_messages(1).expires(patience).messages().await {
-            Ok(mut batch) => {
-                let first = tokio::select! {
-                    first = tokio::time::timeout(patience + Duration::from_secs(2), batch.next()) => first,
-                    // The broker has forgotten the request with the connection: no answer will come.
-                    _ = losses.changed() => return self.nothing_for_now("the connection was lost").await,
-                };
-                match first {
-                    Ok(Some(Ok(message))) => message,
-                    Ok(Some(Err(error))) => return self.nothing_for_now(&error.to_string()).await,
-                    Ok(None) => return Vec::new(),
-                    Err(_) => return self.nothing_for_now("no answer").await,
-                }
-            }
-            Err(error) => return self.nothing_for_now(&error.to_string()).await,
+        let first = match self.first(patience).await {
+            Ok(Some(message)) => message,
+            Ok(None) => return Vec::new(),
+            Err(why) => return self.nothing_for_now(&why).await,
         };
         let mut jobs = vec![Job::new(&self.broker, self.plan.stream, first)];
         if most > 1 {
@@ -71,6 +59,24 @@ impl Inbox {
             jobs.extend(self.take_waiting(most - 1).await);
         }
         jobs
+    }
+
+    /// The first message that comes within `patience`, or why none can be had.
+    ///
+    /// With an error the question is taken back. One that the client has not sent yet reaches the broker that is back, and
+    /// while anybody listened for the answer it would be given a message, which nobody would take.
+    async fn first(&self, patience: Duration) -> Result<Option<jetstream::Message>, String> {
+        let mut losses = self.broker.losses.subscribe();
+        let asked = self.consumer.batch().max_messages(1).expires(patience).messages().await;
+        let mut batch = asked.map_err(|error| error.to_string())?;
+        tokio::select! {
+            first = tokio::time::timeout(patience + Duration::from_secs(2), batch.next()) => {
+                let first = first.map_err(|_| "no answer")?;
+                first.transpose().map_err(|error| error.to_string())
+            }
+            // The broker has forgotten the question with the connection: no answer will come.
+            _ = losses.changed() => Err("the connection was lost".to_owned()),
+        }
     }
 
     /// Up to `most` of the messages that wait already.

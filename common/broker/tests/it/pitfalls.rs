@@ -170,6 +170,29 @@ async fn a_consumer_that_is_gone_behind_a_living_connection_is_made_anew() {
     until("the push is taken", async || lane.take_waiting(8).await.len() == 1).await;
 }
 
+/// The client sends over the next connection what it was told as the last one broke.
+#[tokio::test]
+async fn a_question_that_outlives_its_connection_takes_no_message_with_it() {
+    let mut office = Office::open().await;
+    let broker = connect(office.nats.url()).await;
+    let inbox = inbox(&broker).await;
+    office.nats.kill9().unwrap();
+    // The end of the connection is there to be read, and is not read yet.
+    tokio::task::yield_now().await;
+    let taken = inbox.take(1, PATIENCE, Duration::ZERO);
+    let published = async {
+        office.nats.restart().await.unwrap();
+        until("the connection to be back", async || broker.losses() == 1 && broker.is_connected()).await;
+        publish(&broker, &["a1"]).await;
+    };
+    let (taken, ()) = tokio::join!(taken, published);
+    assert!(taken.is_empty(), "the connection was lost");
+    assert_eq!(inbox.take(1, PATIENCE, Duration::ZERO).await.len(), 1);
+    let stream = broker.jetstream().get_stream(names::OUTCOME).await.unwrap();
+    let info = stream.consumer_info("reconciler").await.unwrap();
+    assert_eq!(info.delivered.consumer_sequence, 1, "it was given to nobody before");
+}
+
 #[tokio::test]
 async fn a_message_given_back_is_not_kept_longer_by_the_word_that_it_is_worked_on() {
     let office = Office::open().await;
